@@ -1,0 +1,87 @@
+# Every habit of the house is a target; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first interpreter that runs and is new enough: a version manager may put one on the path that does not run.
+PYTHON ?= $(or $(shell for p in python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done),python3.11)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PIP := .venv/bin/python -m pip --quiet
+RUN := .venv/.ready-run
+DEV := .venv/.ready-dev
+BENCH := .venv-bench/.ready
+CHECKED := labctl drivers simulators tests
+
+.PHONY: help setup demo test lint format coverage bench wheel lock clean
+
+help:  ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+# One environment. The demo needs the run-time lock only; everything else adds the tools on top of it.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+$(RUN): requirements.lock pyproject.toml | .venv/bin/python
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+$(DEV): requirements-dev.lock $(RUN)
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	touch $@
+
+# GPL-licensed peers that the benchmark measures labctl against live apart from the product.
+$(BENCH): requirements-bench.lock
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip --quiet install --require-hashes -r requirements-bench.lock
+	touch $@
+
+setup: $(DEV)  ## Set up .venv with the product and every tool
+
+demo: $(RUN)  ## Run a synthesis on simulated instruments
+	.venv/bin/labctl demo
+
+test: $(DEV)  ## Run the tests
+	.venv/bin/python -m pytest -q
+
+lint: $(DEV)  ## Check style, format, types and import walls
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy $(CHECKED)
+	.venv/bin/lint-imports
+
+format: $(DEV)  ## Format the code and apply safe fixes
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+coverage: $(DEV)  ## Run the tests; fail when branches of labctl/engine stay untried
+	.venv/bin/coverage run -m pytest -q
+	.venv/bin/coverage report
+
+bench: $(DEV) $(BENCH)  ## Measure labctl against its peers
+	.venv/bin/python -m tests.bench
+
+# Run from an empty folder, so that nothing of the repository can stand in for what the wheel lacks.
+wheel: $(RUN)  ## Build the wheel, install it in a clean environment, run the demo there
+	rm -rf dist build/wheel-venv
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip --quiet install --require-hashes -r requirements.lock
+	build/wheel-venv/bin/python -m pip --quiet install --no-deps dist/*.whl
+	elsewhere=$$(mktemp -d /tmp/labctl-wheel.XXXXXX) && trap 'rm -rf "$$elsewhere"' EXIT && \
+		cd "$$elsewhere" && env -u PYTHONPATH $(CURDIR)/build/wheel-venv/bin/labctl demo
+
+# The build backend is locked too: set-up installs the project without build isolation.
+LOCK := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate
+lock:  ## Renew the locks (needs uv on the path; pass UPGRADE=--upgrade to move versions)
+	$(LOCK) $(UPGRADE) pyproject.toml <(echo hatchling) -o requirements.lock
+	$(LOCK) $(UPGRADE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) $(UPGRADE) requirements-bench.in -o requirements-bench.lock
+	! grep -n '://' requirements*.lock
+
+clean:  ## Remove environments, builds and caches
+	rm -rf .venv .venv-bench build dist .coverage .coverage.* htmlcov .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

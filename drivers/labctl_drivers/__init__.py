@@ -1,0 +1,1 @@
+"""Instrument drivers that ship with labctl, one module per instrument family."""

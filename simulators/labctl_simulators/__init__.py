@@ -1,0 +1,1 @@
+"""Simulated instruments that speak the real wire protocols over models of the plant."""
