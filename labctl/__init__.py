@@ -1,0 +1,1 @@
+"""labctl: synthesis orchestration and instrument control for materials laboratories."""

@@ -1,0 +1,1 @@
+"""With what: bench files, capability contracts, and the drivers that fulfil them."""

@@ -1,0 +1,108 @@
+"""The bench file as data: instruments, chambers, what guards them, and how they become safe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    """A frozen model that refuses unknown keys and NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Limits(Model):
+    """What this instrument may be asked for; a protocol can never exceed it. None: the instrument's own limit."""
+
+    max_temperature_c: float | None = None
+    max_ramp_k_per_min: float | None = None
+    max_flow_sccm: float | None = None
+    max_speed_rpm: float | None = None
+
+
+class Instrument(Model):
+    """One instrument: which driver, where, and what of it is trusted.
+
+    address: serial:///dev/..., tcp://host:port, visa://RESOURCE or labsim://PLANT/INSTRUMENT.
+    provides: capabilities it may play here; must be among its driver's. options: the driver's own (baud, unit, ...).
+    every_s: how often it is read at most; the scan reads it when that long has passed.
+    """
+
+    driver: str
+    address: str
+    serial_number: str = ""
+    provides: tuple[str, ...]
+    chamber: str | None = None
+    default: bool = False
+    every_s: float = 0.0
+    limits: Limits = Limits()
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Guard(Model):
+    """An interlock on a chamber: one of the engine's guards by name. `limits` may only tighten the table's numbers."""
+
+    guard: str
+    limits: dict[str, float] = Field(default_factory=dict)
+
+
+ChamberKind = Literal["tube", "oven", "vessel", "cell"]
+
+
+class Chamber(Model):
+    """What is heated, washed or charged.
+
+    volume_cm3: gas volume (tube). material: of the tube. cooldown_s: measured time from the highest temperature to
+    T_gas_off. safe_state: ordered items. absent: protective signals that this bench has not.
+    physics: parameters of its twin, by the simulator's names.
+    """
+
+    kind: ChamberKind
+    volume_cm3: float | None = None
+    inner_diameter_mm: float | None = None
+    material: str | None = None
+    max_temperature_c: float | None = None
+    flammable_rated: bool = False
+    cooldown_s: float = 30000.0
+    cooldown_from_c: float = 900.0
+    safe_state: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    physics: dict[str, float] = Field(default_factory=dict)
+
+
+class Supply(Model):
+    """A gas supply: what it is and how much it held, in normal litres."""
+
+    gas: str
+    contents_l: float
+    feeds: tuple[str, ...] = ()
+
+
+class Bench(Model):
+    """A whole bench. Instruments and chambers are named by the keys."""
+
+    bench: str
+    title: str = ""
+    instruments: dict[str, Instrument]
+    chambers: dict[str, Chamber]
+    supplies: dict[str, Supply] = Field(default_factory=dict)
+    ambient_c: float = 22.0
+
+    @property
+    def simulated(self) -> bool:
+        """True when every address is `labsim://`."""
+        return all(i.address.startswith("labsim://") for i in self.instruments.values())
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over what can change the outcome: not addresses, contents of cylinders, titles."""
+        data = self.model_dump(mode="json", exclude={"title", "supplies"})
+        for instrument in data["instruments"].values():
+            del instrument["address"]
+        data["supplies"] = {name: supply.gas for name, supply in self.supplies.items()}
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()

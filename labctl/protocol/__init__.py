@@ -1,0 +1,1 @@
+"""What to do: the protocol language, and the plan it is resolved into."""

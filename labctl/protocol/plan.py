@@ -1,0 +1,262 @@
+"""The plan: a protocol with its parameters resolved and its roles bound to the instruments of one bench.
+
+Pure data in canonical units (degC, K, K/min, s, sccm, ppm, rpm, V, A, C, mg, g), so that
+`60 min` and `1 h` give the same plan and the same hash. Loading and binding live elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Atmosphere = Literal["air", "inert"]
+After = Literal["continue", "hold", "cool", "off"]
+
+
+class Frozen(BaseModel):
+    """A frozen model that refuses unknown fields and NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Gas(Frozen):
+    """Gas that flows through a chamber while a step runs: which controller, and how much in sccm."""
+
+    instrument: str
+    flow_sccm: float
+
+
+class Entry(Frozen):
+    """A value a person (or the simulated operator) enters: unit, and the range outside which it is refused."""
+
+    name: str
+    unit: str
+    min: float | None = None
+    max: float | None = None
+
+
+class Requirement(Frozen):
+    """A derived quantity that must hold after a manual step, e.g. solvent_loss at least 99 %. Value in `unit`."""
+
+    quantity: str
+    relation: Literal["at_least", "at_most"]
+    value: float
+    unit: str
+
+
+class Checkpoint(Frozen):
+    """Something for a person to do at a time into the hold. The clock continues."""
+
+    at_s: float
+    do: str
+
+
+class Step(Frozen):
+    """What all steps have. `instruments` are those the step reads or drives; `chamber` is the one it works in."""
+
+    id: str
+    title: str = ""
+    instruments: tuple[str, ...] = ()
+    chamber: str | None = None
+
+
+class Stir(Step):
+    """Stir at `speed_rpm` for `duration_s`; the drive stops at the end."""
+
+    kind: Literal["stir"] = "stir"
+    stirrer: str
+    speed_rpm: float
+    duration_s: float
+    timeout_s: float
+
+
+class Segment(Frozen):
+    """One ramp and soak. `ramp_k_per_min` 0 is as fast as the instrument can."""
+
+    target_c: float
+    ramp_k_per_min: float
+    hold_s: float
+
+
+class Heat(Step):
+    """Ramp by the instrument's own ramp, then soak: hold time counts only while the value is within `band_k`.
+
+    timeout_s bounds the whole step; catch_up_s is how much longer than its hold a soak may take in all.
+    """
+
+    kind: Literal["heat"] = "heat"
+    heater: str
+    segments: tuple[Segment, ...]
+    band_k: float
+    atmosphere: Atmosphere
+    under: Gas | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    after: After = "cool"
+    min_rate_k_per_min: float = 0.0
+    catch_up_s: float
+    timeout_s: float
+    resume: Literal["continue", "redo", "ask", "never"] = "ask"
+
+
+class Purge(Step):
+    """Wash a chamber with gas until oxygen stays below `oxygen_below_ppm` for `stable_s`, by good readings,
+    and `volumes` tube volumes of measured flow have passed. `analyser` None: by volume only.
+    """
+
+    kind: Literal["purge"] = "purge"
+    gas: str
+    analyser: str | None
+    flow_sccm: float
+    oxygen_below_ppm: float
+    stable_s: float = 300.0
+    volumes: float = 8.0
+    volume_cm3: float
+    expected_s: float
+    timeout_s: float
+
+
+class Cool(Step):
+    """Heater off, gas on, wait until every thermometer of the chamber is below `below_c`."""
+
+    kind: Literal["cool"] = "cool"
+    heater: str
+    below_c: float
+    natural: bool = True
+    under: Gas | None = None
+    expected_s: float
+    timeout_s: float
+
+
+class Manual(Step):
+    """A person does something, confirms a checklist, and enters values. `into`: the chamber the batch goes into."""
+
+    kind: Literal["manual"] = "manual"
+    do: str
+    confirm: tuple[str, ...] = ()
+    enter: tuple[Entry, ...] = ()
+    require: tuple[Requirement, ...] = ()
+    into: str | None = None
+
+
+class Measure(Step):
+    """A characterisation whose values a person enters; they become results of the run."""
+
+    kind: Literal["measure"] = "measure"
+    what: str
+    enter: tuple[Entry, ...]
+
+
+class Unload(Step):
+    """Stop the gas when that is safe, open the chamber, take the product out as `into`."""
+
+    kind: Literal["unload"] = "unload"
+    gas: str | None
+    into: str
+    below_c: float
+
+
+class Cycle(Step):
+    """Galvanostatic cycles between two voltages; charge first. `current_a` is derived from rate and active mass:
+    it is None in a plan whose active mass is measured during the run, and `rate_c` x `specific_current_ma_per_g`
+    x entered `active_mass` then gives it.
+    """
+
+    kind: Literal["cycle"] = "cycle"
+    cycler: str
+    rate_c: float
+    specific_current_ma_per_g: float
+    upper_v: float
+    lower_v: float
+    cycles: int
+    timeout_s: float
+
+
+class Wait(Step):
+    """Do nothing for `duration_s`."""
+
+    kind: Literal["wait"] = "wait"
+    duration_s: float
+
+
+AnyStep = Annotated[
+    Stir | Heat | Purge | Cool | Manual | Measure | Unload | Cycle | Wait,
+    Field(discriminator="kind"),
+]
+
+
+class Parameter(Frozen):
+    """A resolved parameter: value in canonical unit, as it was written, and where it comes from."""
+
+    name: str
+    value: float | str | bool
+    unit: str
+    text: str
+    provenance: str
+    given: bool = False
+
+
+class Charge(Frozen):
+    """What goes into the pot, for derived quantities: grams of each substance that must be tracked."""
+
+    flammable_solvent_g: float = 0.0
+    water_g: float = 0.0
+
+
+class Product(Frozen):
+    """What is made, and how much of it in grams."""
+
+    formula: str
+    mass_g: float
+
+
+class Expected(Frozen):
+    """A published or derived value that a result is judged against."""
+
+    quantity: str
+    value: float
+    unit: str
+    tolerance: float
+    provenance: str
+
+
+class Plan(Frozen):
+    """Everything a run needs to know, resolved. `plan_hash` identifies it."""
+
+    protocol: str
+    title: str
+    source: dict[str, str] = {}
+    parameters: tuple[Parameter, ...] = ()
+    roles: dict[str, str] = {}
+    product: Product | None = None
+    charge: Charge = Charge()
+    expected: tuple[Expected, ...] = ()
+    steps: tuple[AnyStep, ...]
+    bench_identity: str
+    simulated: bool
+
+    @property
+    def plan_hash(self) -> str:
+        """SHA-256 over the canonical JSON of everything that can change the outcome (texts of parameters excluded)."""
+        return hashlib.sha256(canonical(self.outcome()).encode()).hexdigest()
+
+    def outcome(self) -> dict[str, Any]:
+        """The plan as JSON values, without what cannot change the outcome."""
+        data = self.model_dump(mode="json")
+        for parameter in data["parameters"]:
+            del parameter["text"], parameter["given"]
+        return data
+
+    def step(self, step_id: str) -> AnyStep:
+        """The step of that id. Raises KeyError."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
+
+def canonical(value: object) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
