@@ -1,0 +1,1 @@
+"""What labctl promises, as tests that mirror its rooms."""
