@@ -205,6 +205,8 @@ class DriverEntry:
     link: "serial", "tcp" or "visa": what the real instrument has. options: valid option names with what they mean.
     on_comms_loss, on_power_return: what the instrument itself does, in words.
     unverified: items nobody has confirmed on real hardware yet.
+    host_ramp: the instrument has no ramp of its own; labctl moves its setpoint with the verb `renew`.
+    lease_s: its dead-man; a `heat` lapses when `renew` stays away that long. None: it has none.
     """
 
     name: str
@@ -218,4 +220,6 @@ class DriverEntry:
     on_power_return: str
     options: Mapping[str, str] = field(default_factory=dict)
     unverified: tuple[str, ...] = ()
+    host_ramp: bool = False
+    lease_s: float | None = None
     api: int = DRIVER_API
