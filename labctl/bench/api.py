@@ -124,13 +124,15 @@ class Capability:
     verbs: Mapping[str, tuple[str, ...]]
 
 
-_HEATER = {"temperature": "degC", "setpoint": "degC", "working_setpoint": "degC", "output": "%"}
+_HEATER = {"temperature": "degC", "setpoint": "degC", "working_setpoint": "degC"}
 _HEAT = {"heat": ("target_c", "ramp_k_per_min"), "heat_off": ()}
 
 CAPABILITIES: Mapping[str, Capability] = {
     # heat: go to target_c at ramp_k_per_min (0: as fast as it can), by the instrument's own ramp. `setpoint` reads the
     # target (20 or less when off), `working_setpoint` the moving one. heat_off: demand 0, proven by read-back.
-    "tube_furnace": Capability(_HEATER, _HEAT | {"renew": ("target_c",)}),
+    # An instrument without a ramp of its own declares `host_ramp`: heat with a ramp starts it at the present
+    # temperature, and renew moves its setpoint along. Ovens have no register for their heater's output.
+    "tube_furnace": Capability(_HEATER | {"output": "%"}, _HEAT | {"renew": ("target_c",)}),
     "oven": Capability(_HEATER, _HEAT),
     "solvent_dryer": Capability(_HEATER, _HEAT),
     # an independent thermocouple, never written to
@@ -203,6 +205,7 @@ class DriverEntry:
     name: as benches name it. capabilities: names in `CAPABILITIES` (an option of the bench file may withhold one).
     factory: builds the driver. device: the simulator's device of the same instrument, or None: "not simulated".
     link: "serial", "tcp" or "visa": what the real instrument has. options: valid option names with what they mean.
+    host_ramp: it has no ramp of its own; the host moves the setpoint with `renew` after a `heat` with a ramp.
     on_comms_loss, on_power_return: what the instrument itself does, in words.
     unverified: items nobody has confirmed on real hardware yet.
     host_ramp: the instrument has no ramp of its own; labctl moves its setpoint with the verb `renew`.
