@@ -205,7 +205,6 @@ class DriverEntry:
     name: as benches name it. capabilities: names in `CAPABILITIES` (an option of the bench file may withhold one).
     factory: builds the driver. device: the simulator's device of the same instrument, or None: "not simulated".
     link: "serial", "tcp" or "visa": what the real instrument has. options: valid option names with what they mean.
-    host_ramp: it has no ramp of its own; the host moves the setpoint with `renew` after a `heat` with a ramp.
     on_comms_loss, on_power_return: what the instrument itself does, in words.
     unverified: items nobody has confirmed on real hardware yet.
     host_ramp: the instrument has no ramp of its own; labctl moves its setpoint with the verb `renew`.
