@@ -51,7 +51,7 @@ lint: $(DEV)  ## Check style, format, types and import walls
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy $(CHECKED)
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 format: $(DEV)  ## Format the code and apply safe fixes
 	.venv/bin/ruff check --fix-only
