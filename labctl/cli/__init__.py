@@ -1,0 +1,87 @@
+"""The command line: words in, an exit code out. Handlers, and what they need, are imported on dispatch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from labctl.cli.parser import build
+
+WRONG_CALL = 2
+"""Exit code of a call that makes no sense, as argparse has it."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells count it (128 + SIGINT)."""
+
+BROKEN_PIPE = 141
+"""Exit code when the reader of stdout went away (128 + SIGPIPE)."""
+
+ONE_SCREEN = 6
+"""So many findings fit on one screen with their excerpts."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command and return its exit code.
+
+    Args:
+        argv: the words after `labctl`; None takes those of the process.
+
+    Returns:
+        0 when done; otherwise the exit code of the error (see `labctl --help`).
+    """
+    parser = build()
+    try:
+        if not (sys.argv[1:] if argv is None else argv):
+            parser.print_help(sys.stderr)
+            return WRONG_CALL
+        arguments, unknown = parser.parse_known_args(argv)
+        if unknown:
+            arguments.parser.refuse_unknown(unknown)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    try:
+        module, _, function = arguments.handler.partition(":")
+        code = int(getattr(import_module(module), function)(arguments))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains while it exits
+        return BROKEN_PIPE
+    except Exception as error:
+        if arguments.debug:
+            from traceback import print_exc
+
+            print_exc()
+        return explain(error)
+
+
+def explain(error: Exception) -> int:
+    """Say on stderr, within one screen, what went wrong; return the exit code."""
+    from labctl.errors import (
+        LabctlError,
+        ValidationError,
+    )  # here, since dataclasses double the time of --help
+
+    if isinstance(error, ValidationError):
+        from labctl.cli.findings import print_findings
+
+        print_findings(error.findings, most=ONE_SCREEN)
+        return error.exit_code
+    if isinstance(error, LabctlError):
+        print(f"labctl: {error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        print(f"labctl: {error.strerror}{where}", file=sys.stderr)
+        return 1
+    text = str(error).strip().partition("\n")[0][:300]
+    print(
+        f"labctl: unexpected {type(error).__name__}{': ' + text if text else ''}\n"
+        "This is a bug of labctl. The same command with --debug shows where.",
+        file=sys.stderr,
+    )
+    return 1

@@ -1,0 +1,81 @@
+"""Findings as a person reads them: the line of the file, a caret under the place, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from shutil import get_terminal_size
+
+from labctl.cli.parser import coloured
+from labctl.errors import Finding
+
+SEVERITIES = ("error", "warning", "info")
+COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "info": "\x1b[1;36m"}
+DIM, PLAIN = "\x1b[2m", "\x1b[0m"
+
+
+def print_findings(findings: Sequence[Finding], *, most: int | None = None) -> None:
+    """Print findings on stderr, the worst first, and their number; at most `most` of them with excerpts."""
+    colour = coloured(sys.stderr)
+    width = get_terminal_size((110, 24)).columns
+    ordered = sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.file or "", f.line or 0))
+    for finding in ordered[:most]:
+        print(describe(finding, width, colour), end="\n\n", file=sys.stderr)
+    print(count(findings), file=sys.stderr)
+
+
+def describe(finding: Finding, width: int = 110, colour: bool = False) -> str:
+    """A finding with the line it stands on, at most `width` columns of it."""
+    paint, dim, plain = (COLOURS[finding.severity], DIM, PLAIN) if colour else ("", "", "")
+    lines = [f"{paint}{finding.severity}{plain} {finding.rule}: {finding.message}"]
+    if finding.file is not None:
+        place = ":".join(
+            str(part) for part in (finding.file, finding.line, finding.column) if part is not None
+        )
+        lines.append(f"  {dim}-->{plain} {place}")
+        lines += [f"{dim}{margin} |{plain} {text}" for margin, text in excerpt(finding, max(width - 9, 20))]
+    if finding.hint:
+        lines.append(f"  {dim}={plain} {finding.hint}")
+    return "\n".join(lines)
+
+
+def excerpt(finding: Finding, width: int) -> list[tuple[str, str]]:
+    """The line of the finding and its caret, as (margin, text), or nothing if the source cannot be read.
+
+    A long line is cut on both sides, so that the place is in sight.
+    """
+    source = _source(finding.file or "")
+    if finding.line is None or not 0 < finding.line <= len(source):
+        return []
+    line = source[finding.line - 1].expandtabs(1).rstrip()
+    rows = []
+    caret = (finding.column or 1) - 1
+    start = max(0, min(caret - width // 2, len(line) - width))
+    shown = line[start : start + width]
+    if start:
+        shown = "..." + shown[3:]
+    if start + width < len(line):
+        shown = shown[:-3] + "..."
+    rows.append((f"{finding.line:5}", shown))
+    if finding.column is not None:
+        rows.append((" " * 5, " " * (caret - start) + "^"))
+    return rows
+
+
+def count(findings: Sequence[Finding]) -> str:
+    """How many of each severity, for example `2 errors, 1 warning`."""
+    numbers = [(sum(f.severity == severity for f in findings), severity) for severity in SEVERITIES]
+    words = [
+        f"{n} {'note' if severity == 'info' else severity}{'s' * (n != 1)}" for n, severity in numbers if n
+    ]
+    return ", ".join(words) or "no findings"
+
+
+@cache
+def _source(file: str) -> tuple[str, ...]:
+    try:
+        return tuple(Path(file).read_text(encoding="utf-8", errors="replace").splitlines())
+    except OSError:
+        return ()

@@ -1,0 +1,264 @@
+"""Every verb of the command line, as data. A handler is a name until its verb is called."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from labctl.cli.values import bench_folder, file, folder, named_value, positive_number
+
+
+class Option(NamedTuple):
+    """One argument or option, as `argparse.ArgumentParser.add_argument` takes it."""
+
+    flags: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+class Command(NamedTuple):
+    """One verb.
+
+    help: one line, as the list of verbs shows it. handler: "module:function"; the function takes the parsed
+    arguments and returns the exit code. commands: verbs below this one, which then has no handler itself.
+    group: the heading under which `labctl --help` lists it. examples: shown below the verb's own help.
+    """
+
+    name: str
+    help: str
+    handler: str = ""
+    options: tuple[Option, ...] = ()
+    commands: tuple[Command, ...] = ()
+    group: str = ""
+    examples: tuple[str, ...] = ()
+
+
+def option(*flags: str, **settings: Any) -> Option:
+    """An option, written as a call of `add_argument`."""
+    return Option(flags, settings)
+
+
+BENCH = option(
+    "--bench", metavar="DIR", type=bench_folder, default=".", help="bench folder (default: where you stand)"
+)
+PLAN_BENCH = option(
+    "--bench", metavar="DIR", type=folder, help="bench folder (default: the bundled simulated bench)"
+)
+JSON = option("--json", action="store_true", help="print one JSON object, on the last line of stdout")
+PARAMETERS = option(
+    "-p",
+    "--param",
+    dest="parameters",
+    metavar="NAME=VALUE",
+    action="append",
+    default=[],
+    type=named_value,
+    help="set a parameter of the protocol; repeatable",
+)
+PROTOCOL = option("protocol", metavar="PROTOCOL", help="a protocol by name, or a YAML file")
+SEED = option("--seed", metavar="N", type=int, help="perturb the simulated plant, reproducibly")
+SPEED = option(
+    "--speed", metavar="N", type=positive_number, help="N times the real clock (default: as fast as it can)"
+)
+REPORT = (
+    option(
+        "--report", dest="report", action="store_true", default=True, help="write the HTML report (default)"
+    ),
+    option("--no-report", dest="report", action="store_false", help="write no report"),
+)
+RUN = option("run", metavar="RUN", nargs="?", help="run id (default: the only or newest run)")
+REASON = option("--reason", metavar="TEXT", default="", help="why; kept in the record")
+BY = option("--by", metavar="NAME", help="who (default: your login name)")
+OUTPUT = option("-o", "--output", metavar="FILE", type=file, help="write here instead")
+
+
+def control(verb: str, text: str) -> Command:
+    """A command to a run, put in the controller's inbox."""
+    return Command(verb, text, f"labctl.cli.control:{verb}", (RUN, REASON, BY, BENCH), group="Steer a run")
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "demo",
+        "run a published synthesis on simulated instruments",
+        "labctl.cli.demo:main",
+        (SEED, *REPORT, JSON),
+        group="Begin",
+    ),
+    Command(
+        "init",
+        "make a bench folder to fill in",
+        "labctl.cli.init:main",
+        (option("folder", metavar="DIR", nargs="?", type=folder, default=".", help="where (default: here)"),),
+        group="Begin",
+        examples=("labctl init furnace-room", "labctl init"),
+    ),
+    Command(
+        "protocols",
+        "list and read protocols",
+        group="Begin",
+        commands=(
+            Command(
+                "list",
+                "list the protocols here and the bundled ones",
+                "labctl.cli.protocols:list_all",
+                (JSON,),
+            ),
+            Command("show", "print a protocol as it is written", "labctl.cli.protocols:show", (PROTOCOL,)),
+        ),
+    ),
+    Command(
+        "validate",
+        "check a protocol against a bench",
+        "labctl.cli.validate:main",
+        (PROTOCOL, PARAMETERS, PLAN_BENCH, JSON),
+        group="Prepare",
+        examples=("labctl validate 3dp-nvp-c", "labctl validate mine.yaml -p pyrolysis_hold='4 h' --bench ."),
+    ),
+    Command(
+        "plan",
+        "forecast a run: hours, gas, energy, and when somebody is needed",
+        "labctl.cli.plan:main",
+        (PROTOCOL, PARAMETERS, PLAN_BENCH, JSON),
+        group="Prepare",
+        examples=("labctl plan 3dp-nvp-c -p pyrolysis_temperature='900 degC'",),
+    ),
+    Command(
+        "schema",
+        "print the JSON Schema of protocol or bench files, for editors",
+        "labctl.cli.schema:main",
+        (option("what", choices=("protocol", "bench"), help="which kind of file"), OUTPUT),
+        group="Prepare",
+    ),
+    Command(
+        "run",
+        "carry out a protocol",
+        "labctl.cli.run:main",
+        (
+            PROTOCOL,
+            PARAMETERS,
+            option("--bench", metavar="DIR", type=folder, help="bench folder"),
+            option("--simulate", action="store_true", help="run on the simulated twin, in virtual time"),
+            SEED,
+            SPEED,
+            option("--yes", action="store_true", help="do not ask before heating"),
+            *REPORT,
+            JSON,
+        ),
+        group="Run",
+        examples=(
+            "labctl run 3dp-nvp-c --simulate --seed 7",
+            "labctl run 3dp-nvp-c --bench . -p pyrolysis_hold='6 h'",
+        ),
+    ),
+    Command(
+        "serve",
+        "own the instruments of a bench, and run what is submitted",
+        "labctl.cli.serve:main",
+        (BENCH,),
+        group="Run",
+    ),
+    Command(
+        "status",
+        "say what the bench and its runs are doing",
+        "labctl.cli.status:main",
+        (BENCH, JSON),
+        group="Run",
+    ),
+    Command(
+        "manual",
+        "answer a step that waits for a person",
+        "labctl.cli.control:manual",
+        (
+            option("step", metavar="STEP", nargs="?", help="step id (default: the one that waits)"),
+            option(
+                "--enter",
+                dest="values",
+                metavar="NAME=VALUE",
+                action="append",
+                default=[],
+                type=named_value,
+                help="a value the step asks for, with its unit; repeatable",
+            ),
+            option("--confirm", action="store_true", help="everything on the step's checklist is so"),
+            option("--run", metavar="RUN", help="run id (default: the only or newest run)"),
+            BY,
+            BENCH,
+        ),
+        group="Steer a run",
+        examples=("labctl manual load-tube --confirm", "labctl manual weigh-dry --enter dry_mass='12.4 g'"),
+    ),
+    control("pause", "stay in the present step and let time pass; RESUME goes on"),
+    control("resume", "go on after a pause"),
+    control("hold", "hold temperature and gas where they are; RESTART goes on"),
+    control("restart", "go on after a hold"),
+    control("stop", "end the run in order: cool down under gas"),
+    control("abort", "end the run now: heat off, chambers made safe"),
+    control("clear", "record cause and person after an abort"),
+    control("reset", "make the bench ready again"),
+    Command(
+        "estop",
+        "make everything safe now; asks nothing",
+        "labctl.cli.control:estop",
+        (REASON, BY, BENCH),
+        group="Steer a run",
+    ),
+    Command(
+        "runs",
+        "list, show and export runs",
+        group="Look back",
+        commands=(
+            Command("list", "list the runs of a bench", "labctl.cli.runs:list_all", (BENCH, JSON)),
+            Command(
+                "show", "show one run: steps, verdict, results", "labctl.cli.runs:show", (RUN, BENCH, JSON)
+            ),
+            Command(
+                "export",
+                "write the record of one run",
+                "labctl.cli.runs:export",
+                (
+                    RUN,
+                    option(
+                        "--journal",
+                        action="store_true",
+                        required=True,
+                        help="the journal's canonical rows, from which the journal head can be recomputed",
+                    ),
+                    OUTPUT,
+                    BENCH,
+                ),
+            ),
+        ),
+    ),
+    Command(
+        "report",
+        "write the HTML report of a run",
+        "labctl.cli.report:main",
+        (RUN, OUTPUT, BENCH),
+        group="Look back",
+    ),
+    Command(
+        "audit",
+        "prove that the record is whole",
+        group="Look back",
+        commands=(
+            Command("verify", "recompute every hash of the record", "labctl.cli.audit:verify", (BENCH, JSON)),
+        ),
+    ),
+    Command(
+        "sim",
+        "look behind a simulated bench",
+        group="Tools",
+        commands=(
+            Command(
+                "truth", "print what the simulated plant really does", "labctl.cli.sim:truth", (BENCH, JSON)
+            ),
+        ),
+    ),
+    Command(
+        "completion",
+        "print the completion script of a shell",
+        "labctl.cli.completion:main",
+        (option("shell", choices=("bash", "zsh", "tcsh"), help="which shell"),),
+        group="Tools",
+        examples=("labctl completion bash > ~/.local/share/bash-completion/completions/labctl",),
+    ),
+)

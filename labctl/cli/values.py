@@ -1,0 +1,52 @@
+"""How words on the command line become values. Raises argparse's own error, so that the usage is shown."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from math import isfinite
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def file(text: str) -> Path:
+    """A file that may not exist yet. (`pathlib` is imported when a path is really given: `--help` has none.)"""
+    from pathlib import Path
+
+    return Path(text)
+
+
+def folder(text: str) -> Path:
+    """A folder that may not exist yet."""
+    path = file(text)
+    if path.exists() and not path.is_dir():
+        raise ArgumentTypeError(f"{text} is not a folder")
+    return path
+
+
+def bench_folder(text: str) -> Path:
+    """A folder that exists."""
+    path = file(text)
+    if not path.is_dir():
+        raise ArgumentTypeError(f"there is no folder {text}")
+    return path
+
+
+def named_value(text: str) -> tuple[str, str]:
+    """`name=value` as its two halves; the value keeps its unit, and may contain `=`."""
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip() and value.strip()):
+        raise ArgumentTypeError(f"{text!r} is not NAME=VALUE, for example pyrolysis_hold='6 h'")
+    return name.strip(), value.strip()
+
+
+def positive_number(text: str) -> float:
+    """A finite number above zero."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a number") from None
+    if not (isfinite(number) and number > 0):
+        raise ArgumentTypeError(f"{text} is not above zero")
+    return number
