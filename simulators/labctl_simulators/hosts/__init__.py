@@ -1,0 +1,1 @@
+"""Byte pumps between a session and the world: in process, over TCP, over a pseudo terminal."""
