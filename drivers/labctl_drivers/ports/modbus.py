@@ -1,0 +1,238 @@
+"""Modbus RTU as a client, over any byte stream (RTU frames inside TCP too).
+
+pymodbus builds and decodes the frames.
+The hot path is one cached request frame, two exact-length reads and one cache of raw reply bytes.
+A reply that is late, broken, of another unit, function, length or address is never returned as a number.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerRTU
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    ReadHoldingRegistersResponse,
+    WriteMultipleRegistersRequest,
+    WriteMultipleRegistersResponse,
+    WriteSingleRegisterRequest,
+    WriteSingleRegisterResponse,
+)
+
+from labctl.bench.api import CommunicationError, Port, RefusedError
+
+# pymodbus prints what it skips on stderr unless somebody listens; errors raised here already say it.
+logging.getLogger("pymodbus").addHandler(logging.NullHandler())
+logging.getLogger("pymodbus").propagate = False
+
+EXCEPTIONS = {
+    1: "function not supported",
+    2: "no such register",
+    3: "value not allowed",
+    4: "the instrument failed",
+    5: "write denied",
+    6: "the instrument is busy",
+    8: "write denied",
+}
+"""Modbus exception codes; 5 and 8 as Binder ovens use them."""
+
+HEAD = 5
+"""Length of the shortest reply, an exception; after it the length of any reply is known."""
+
+_FRAMER = FramerRTU(DecodePDU(False))
+
+
+class ModbusRtu:
+    """One Modbus unit on a port that it owns.
+
+    Args:
+        port: the line; its time-out is how long an answer may take.
+        unit: 1..247 (254 for some makers); never 0, which is a broadcast without answer.
+        max_block: registers per read; longer reads are split.
+        write_fc: 16 writes blocks, 6 writes register by register.
+
+    A line that echoes requests (two-wire RS-485) is recognised at the first read.
+    """
+
+    def __init__(self, port: Port, unit: int, *, max_block: int = 125, write_fc: int = 16) -> None:
+        if not 1 <= unit <= 254:
+            raise ValueError(f"unit {unit} is not within 1..254")
+        if not 1 <= max_block <= 125:
+            raise ValueError(f"max_block {max_block} is not within 1..125")
+        if write_fc not in (6, 16):
+            raise ValueError(f"write_fc is 6 or 16, not {write_fc}")
+        self.port = port
+        self.unit = unit
+        self.max_block = max_block
+        self.write_fc = write_fc
+        self._echoes = False
+        self._quiet = True
+
+    def read_holding(self, address: int, count: int = 1) -> tuple[int, ...]:
+        """`count` registers from `address` (as in the PDU, no 40001 offset), each 0..65535.
+
+        A lost or broken reply is asked for once more. Raises CommunicationError, or RefusedError with
+        the meaning of the exception code.
+        """
+        if count > self.max_block:
+            head = self.read_holding(address, self.max_block)
+            return head + self.read_holding(address + self.max_block, count - self.max_block)
+        request = read_request(self.unit, address, count)
+        again = self._quiet  # a line that is still unsettled from the last request gets one attempt only
+        try:
+            return self._read_once(request, count)
+        except CommunicationError:
+            if not again:
+                raise
+            return self._read_once(request, count)
+
+    def write(self, address: int, values: Sequence[int]) -> None:
+        """Write registers from `address` (each -32768..65535) and check the acknowledgement.
+
+        Never repeated: after CommunicationError the outcome is unknown. RefusedError: nothing was written
+        by this request. An acknowledgement does not prove the value: read it back.
+        """
+        if self.write_fc == 6:
+            for offset, value in enumerate(values):
+                self._write_once(single_request(self.unit, address + offset, value), 6)
+        else:
+            self._write_once(block_request(self.unit, address, tuple(values)), 16)
+
+    def _read_once(self, request: bytes, count: int) -> tuple[int, ...]:
+        head = self._ask(request)
+        if head[2] != 2 * count and head == request[:HEAD] and not self._echoes:
+            # no answer to this request can begin like it: the line echoes
+            self._rest(head, len(request) - HEAD, request)
+            self._echoes = True
+            head = self._head()
+        if head[1] != 3:
+            raise self._refusal(head, 3)
+        if head[2] != 2 * count:
+            raise CommunicationError(f"unit {self.unit}: {head[2]} bytes came, {2 * count} were asked for")
+        registers = decode_read(self._rest(head, 2 * count), self.unit, count)
+        self._quiet = True
+        return registers
+
+    def _write_once(self, request: bytes, function: int) -> None:
+        head = self._ask(request)
+        if head[1] != function:
+            raise self._refusal(head, function)
+        check_write(self._rest(head, 3), request, self.unit)
+        self._quiet = True
+
+    def _ask(self, request: bytes) -> bytes:
+        """Send a request on a quiet line and return the first bytes of the answer."""
+        port = self.port
+        if not self._quiet:
+            # An answer to the request that failed may still come, and nothing in it would tell it from
+            # the next one's. So: nothing is asked before the line was silent for one time-out.
+            while port.read(256):
+                pass
+        port.reset_input()
+        self._quiet = False
+        port.write(request)
+        if self._echoes and port.read(len(request)) != request:
+            self._echoes = False
+            raise CommunicationError(f"unit {self.unit}: the line no longer echoes requests")
+        return self._head()
+
+    def _head(self) -> bytes:
+        head = self.port.read(HEAD)
+        if len(head) < HEAD:
+            raise CommunicationError(f"unit {self.unit}: no answer ({len(head)} bytes)")
+        if head[0] != self.unit:
+            raise CommunicationError(f"unit {self.unit}: unit {head[0]} answered")
+        return head
+
+    def _rest(self, head: bytes, size: int, wanted: bytes | None = None) -> bytes:
+        raw = head + self.port.read(size)
+        if len(raw) < HEAD + size or (wanted is not None and raw != wanted):
+            raise CommunicationError(f"unit {self.unit}: answer cut off: {raw.hex(' ')}")
+        return raw
+
+    def _refusal(self, head: bytes, function: int) -> CommunicationError | RefusedError:
+        pdu = _decode(head, self.unit)
+        if pdu is None or not pdu.isError() or pdu.function_code != function | 0x80:
+            return CommunicationError(f"unit {self.unit}: no answer to function {function}: {head.hex(' ')}")
+        self._quiet = True
+        code = pdu.exception_code
+        return RefusedError(f"unit {self.unit}: {EXCEPTIONS.get(code, 'exception')} (code {code})")
+
+
+@lru_cache(4096)
+def read_request(unit: int, address: int, count: int) -> bytes:
+    """The frame that asks for `count` holding registers (function 3)."""
+    return _FRAMER.buildFrame(ReadHoldingRegistersRequest(address=address, count=count, dev_id=unit))
+
+
+@lru_cache(4096)
+def block_request(unit: int, address: int, values: tuple[int, ...]) -> bytes:
+    """The frame that writes registers (function 16), each -32768..65535. Raises ValueError beyond."""
+    words = [_word(value) for value in values]
+    return _FRAMER.buildFrame(WriteMultipleRegistersRequest(address=address, registers=words, dev_id=unit))
+
+
+@lru_cache(4096)
+def single_request(unit: int, address: int, value: int) -> bytes:
+    """The frame that writes one register (function 6), -32768..65535. Raises ValueError beyond."""
+    return _FRAMER.buildFrame(
+        WriteSingleRegisterRequest(address=address, registers=[_word(value)], dev_id=unit)
+    )
+
+
+@lru_cache(4096)
+def decode_read(raw: bytes, unit: int, count: int) -> tuple[int, ...]:
+    """The registers of a whole reply frame to function 3. Raises CommunicationError."""
+    pdu = _decode(raw, unit)
+    if type(pdu) is not ReadHoldingRegistersResponse or len(pdu.registers) != count:
+        raise CommunicationError(f"unit {unit}: broken answer: {raw.hex(' ')}")
+    return tuple(pdu.registers)
+
+
+@lru_cache(4096)
+def check_write(raw: bytes, request: bytes, unit: int) -> None:
+    """Check a whole reply frame to function 6 or 16 against its request. Raises CommunicationError."""
+    pdu = _decode(raw, unit)
+    # either reply repeats the request's first six bytes: unit, function, address, and value or count
+    if (
+        type(pdu) not in (WriteSingleRegisterResponse, WriteMultipleRegistersResponse)
+        or raw[:6] != request[:6]
+    ):
+        raise CommunicationError(f"unit {unit}: acknowledged something else: {raw.hex(' ')}")
+
+
+def _decode(raw: bytes, unit: int) -> ModbusPDU | None:
+    try:
+        used, pdu = _FRAMER.handleFrame(raw, unit, 0)
+    except ModbusException:
+        return None
+    return pdu if used == len(raw) else None
+
+
+def _word(value: int) -> int:
+    if not -32768 <= value <= 65535:
+        raise ValueError(f"{value} does not fit a register")
+    return value & 0xFFFF
+
+
+def signed(word: int) -> int:
+    """A register as a signed number, -32768..32767."""
+    return word - 65536 if word & 0x8000 else word
+
+
+def float32_of(registers: Sequence[int], *, low_word_first: bool) -> float:
+    """Two registers as a float32. Eurotherm sends the high word first, Binder the low word."""
+    first, second = registers
+    low, high = (first, second) if low_word_first else (second, first)
+    return float(struct.unpack(">f", struct.pack(">HH", high, low))[0])
+
+
+def registers_of(value: float, *, low_word_first: bool) -> tuple[int, int]:
+    """A float as the two registers of a float32. Raises OverflowError beyond its range."""
+    high, low = struct.unpack(">HH", struct.pack(">f", value))
+    return (low, high) if low_word_first else (high, low)

@@ -1,0 +1,156 @@
+"""A byte stream over pyserial that speaks labctl's errors and comes back after a loss."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+import serial
+from serial.urlhandler import protocol_socket
+
+from labctl.bench.api import CommunicationError
+
+CONNECT_TIMEOUT_S = 2.0
+"""How long a host may take to accept a connection (assumed: a bench is one local network)."""
+
+
+class ByteLine(Protocol):
+    """What `StreamPort` needs of a pyserial port."""
+
+    @property
+    def in_waiting(self) -> int: ...
+
+    def write(self, b: bytes, /) -> int | None: ...
+
+    def read(self, size: int = 1, /) -> bytes: ...
+
+    def reset_input_buffer(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StreamPort:
+    """A `labctl.bench.api.Port`. Opens at once; after a loss the next `write` opens it again."""
+
+    __slots__ = ("_closed", "_open", "_serial", "address")
+
+    def __init__(self, address: str, opener: Callable[[], ByteLine]) -> None:
+        self.address = address
+        self._open = opener
+        self._closed = False
+        self._serial: ByteLine | None = None
+        self._serial = self._opened()
+
+    def write(self, data: bytes) -> None:
+        line = self._serial or self._opened()
+        try:
+            line.write(data)
+        except (serial.SerialException, OSError) as error:
+            raise self._lost(error) from error
+
+    def read(self, size: int) -> bytes:
+        line = self._serial
+        if line is None:
+            raise CommunicationError(f"{self.address} is not open")
+        try:
+            return line.read(size)
+        except (serial.SerialException, OSError) as error:
+            raise self._lost(error) from error
+
+    def read_some(self) -> bytes:
+        line = self._serial
+        if line is None:
+            raise CommunicationError(f"{self.address} is not open")
+        try:
+            first = line.read(1)
+            waiting = line.in_waiting if first else 0
+            return first + line.read(waiting) if waiting else first
+        except (serial.SerialException, OSError) as error:
+            raise self._lost(error) from error
+
+    def reset_input(self) -> None:
+        line = self._serial
+        if line is None:
+            return
+        try:
+            line.reset_input_buffer()
+        except (serial.SerialException, OSError) as error:
+            # no request is under way, so none is lost: the next write opens the line again
+            self._lost(error)
+
+    def close(self) -> None:
+        self._closed = True
+        self._drop()
+
+    def _opened(self) -> ByteLine:
+        if self._closed:
+            raise CommunicationError(f"{self.address} was closed")
+        try:
+            self._serial = self._open()
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise CommunicationError(f"{self.address} does not open: {error}") from error
+        return self._serial
+
+    def _lost(self, error: Exception) -> CommunicationError:
+        self._drop()
+        return CommunicationError(f"{self.address} was lost: {error}")
+
+    def _drop(self) -> None:
+        line, self._serial = self._serial, None
+        if line is not None:
+            line.close()
+
+
+class TcpSerial(protocol_socket.Serial):
+    """pyserial's `socket://` with what an instrument needs of it.
+
+    Requests leave at once, connecting is bounded, `in_waiting` counts, a peer that hung up is noticed
+    before the next request is sent, and closing does not sleep.
+    """
+
+    _socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """Connect. Raises SerialException."""
+        place = self.from_url(self.portstr or "")
+        try:
+            self._socket = socket.create_connection(place, timeout=CONNECT_TIMEOUT_S)
+        except OSError as error:
+            raise serial.SerialException(str(error)) from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._socket.setblocking(False)
+        self.logger = None
+        self.is_open = True
+
+    def close(self) -> None:
+        """Disconnect; closing twice is fine."""
+        link, self._socket = self._socket, None
+        self.is_open = False
+        if link is not None:
+            link.close()
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that have arrived, up to 4096."""
+        return len(self._peek())
+
+    def reset_input_buffer(self) -> None:
+        """Throw away what has arrived. Raises SerialException when the peer has hung up."""
+        while waiting := self._peek():
+            self._connected().recv(len(waiting))
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            raise serial.PortNotOpenError()
+        return self._socket
+
+    def _peek(self) -> bytes:
+        try:
+            waiting = self._connected().recv(4096, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return b""
+        if not waiting:
+            raise serial.SerialException("the instrument hung up")
+        return waiting
