@@ -94,7 +94,9 @@ def _range(ranges: Sequence[float]) -> Callable[[str], float]:
 
 
 def _choice(*notations: str) -> Callable[[str], str]:
-    patterns = [(header_pattern(n), "".join(c for c in n if c.isupper())) for n in notations]
+    patterns = [
+        (header_pattern(n), "".join(c for c in n.partition("[")[0] if c.isupper())) for n in notations
+    ]
 
     def read(text: str) -> str:
         word = text.strip("\"'").upper()
