@@ -26,8 +26,15 @@ class ModbusRefusal(Exception):
         super().__init__(f"exception {code}")
 
 
+class ModbusSilence(Exception):
+    """Raised by a register map: the instrument is off, or too busy to answer."""
+
+
 class Registers(Protocol):
-    """A register map. Addresses as in the PDU; words are 0..65535 both ways; `ModbusRefusal` refuses."""
+    """A register map. Addresses as in the PDU; words are 0..65535 both ways.
+
+    Any of these may raise `ModbusRefusal` or `ModbusSilence`.
+    """
 
     def read(self, address: int, count: int) -> Sequence[int]:
         """`count` words from `address` (functions 3 and 4)."""
@@ -132,6 +139,8 @@ class RtuSession:
             return with_crc(struct.pack(">BBHH", unit, 8, 0, count))
         except ModbusRefusal as refusal:
             return self._refusal(function, refusal.code)
+        except ModbusSilence:
+            return b""
 
     def _obey(self, request: Request) -> None:
         try:
@@ -139,7 +148,7 @@ class RtuSession:
                 self.registers.write_single(request.address, request.values[0])
             else:
                 self.registers.write_block(request.address, request.values)
-        except ModbusRefusal:
+        except (ModbusRefusal, ModbusSilence):
             pass  # nobody answers a broadcast
 
     def _refusal(self, function: int, code: int) -> bytes:
