@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Literal, NamedTuple
 
 from labctl_simulators.devices.api import Attach
 
-DEVICES: dict[str, str] = {
-    "eurotherm_3216": "labctl_simulators.devices.eurotherm:attach",
-    "binder_mb1": "labctl_simulators.devices.binder:attach",
-    "ika_hotplate": "labctl_simulators.devices.ika:attach",
-    "alicat_mc": "labctl_simulators.devices.alicat:attach",
-    "rapidox_1100": "labctl_simulators.devices.rapidox:attach",
-    "keithley_2450": "labctl_simulators.devices.keithley:attach",
+Wired = Literal["furnace", "oven", "hotplate", "flow", "oxygen", "cell"]
+"""The part of its chamber that an instrument is wired to."""
+
+
+class Entry(NamedTuple):
+    """A simulated instrument: "module:function" of its `Attach`, imported when used, and its wiring."""
+
+    attach: str
+    wired_to: Wired
+
+
+DEVICES: dict[str, Entry] = {
+    "eurotherm_3216": Entry("labctl_simulators.devices.eurotherm:attach", "furnace"),
+    "binder_mb1": Entry("labctl_simulators.devices.binder:attach", "oven"),
+    "ika_hotplate": Entry("labctl_simulators.devices.ika:attach", "hotplate"),
+    "alicat_mc": Entry("labctl_simulators.devices.alicat:attach", "flow"),
+    "rapidox_1100": Entry("labctl_simulators.devices.rapidox:attach", "oxygen"),
+    "keithley_2450": Entry("labctl_simulators.devices.keithley:attach", "cell"),
 }
-"""Device name -> "module:function". Modules are imported when a bench uses them."""
 
 
 def attach_function(device: str) -> Attach:
     """The `attach` of that device. Raises KeyError naming the known devices."""
-    try:
-        module, _, function = DEVICES[device].partition(":")
-    except KeyError:
-        raise KeyError(f"no simulated device {device!r}; there are {', '.join(sorted(DEVICES))}") from None
+    if device not in DEVICES:
+        raise KeyError(f"no simulated device {device!r}; there are {', '.join(sorted(DEVICES))}")
+    module, _, function = DEVICES[device].attach.partition(":")
     attach: Attach = getattr(import_module(module), function)
     return attach

@@ -1,0 +1,61 @@
+"""The batch on its way: solution in a vessel, drying dish, boat in a tube, powder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from labctl_simulators.physics.decomposition import Decomposition
+from labctl_simulators.physics.evaporation import Dish
+
+DRIED_SALTS_G_PER_G = 1.470
+"""Dried salts (VOC2O4, sodium phosphates) per gram of Na3V2(PO4)3, derived from the stoichiometry."""
+SOLUTE_MOL_PER_G = 0.02
+"""Dissolved salts per gram of product, mol (assumed)."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is being made. Defaults: the assumed recipe for 1 g of product.
+
+    That is 10 mL THF, 5 mL ethanol, 9 mL water, 0.30 g polymer. place: the chamber it is in, or None: on
+    the lab bench. poured: the dish is open, solvent may leave.
+    tare_g: mass of the empty dish.
+    """
+
+    product_mass_g: float = 1.0
+    thf_g: float = 8.89
+    ethanol_g: float = 3.945
+    water_g: float = 9.0
+    polymer_g: float = 0.30
+    tare_g: float = 52.3147
+
+    place: str | None = field(default=None, init=False)
+    poured: bool = field(default=False, init=False)
+    dish: Dish = field(init=False)
+    heat: Decomposition = field(init=False)
+
+    def __post_init__(self) -> None:
+        solute = SOLUTE_MOL_PER_G * self.product_mass_g
+        self.dish = Dish(self.thf_g, self.ethanol_g, self.water_g, solute)
+        self.heat = Decomposition(self.polymer_g / self.product_mass_g)
+
+    @property
+    def solvent_g(self) -> float:
+        """THF, ethanol and water left, g."""
+        return self.dish.thf_g + self.dish.ethanol_g + self.dish.water_g
+
+    @property
+    def gross_g(self) -> float:
+        """Dish and contents before firing, g."""
+        return self.tare_g + DRIED_SALTS_G_PER_G * self.product_mass_g + self.polymer_g + self.solvent_g
+
+    @property
+    def product_g(self) -> float:
+        """Phosphate and carbon after firing, g."""
+        return self.product_mass_g / (1.0 - self.heat.carbon_wt_pct / 100.0)
+
+    def step(self, dt: float, temperature_c: float) -> None:
+        """Move on by `dt` seconds at the temperature of the place it is in; 5 s are ample."""
+        if self.poured and not self.dish.dry:
+            self.dish.step(dt, temperature_c)
+        self.heat.step(dt, temperature_c)

@@ -1,0 +1,261 @@
+"""One bench as matter: chambers, the batch in them, and the instruments wired to them, on one tick of 1 s.
+
+At tick k the models have moved to k seconds under what the actuators did since k - 1; then every device
+lives that second, in bench order. So what a sensor shows at k is the state at k, whoever asks, whenever.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from labctl_simulators.batch import Batch
+from labctl_simulators.devices import DEVICES, Wired, attach_function
+from labctl_simulators.devices.api import Bindings, Device, Sense, Session
+from labctl_simulators.physics.atmosphere import TubeAtmosphere
+from labctl_simulators.physics.furnace import TubeFurnace
+from labctl_simulators.physics.halfcell import HalfCell
+from labctl_simulators.physics.hotplate import Hotplate
+from labctl_simulators.physics.massflow import MassFlow
+from labctl_simulators.physics.noise import channel, normal, uniform
+from labctl_simulators.physics.oven import ConvectionOven
+
+BATCH_EVERY_S = 5
+"""Drying and decomposition take hours; they move in steps of this many ticks."""
+HEATER_POWER = (-0.20, 0.10)
+THERMOCOUPLE_K = 1.5
+FLOW_GAIN = 0.003
+AMBIENT_K = 5.0
+"""Spreads of a perturbed plant: heater power, thermocouple offset, true flow against indicated, room."""
+RESISTANCE_SENSOR_K = 0.5
+"""Spread of Pt100 and Pt1000 offsets in ovens and vessels (assumed, class B at 100 degC)."""
+
+Model = TypeVar("Model")
+
+
+@dataclass(slots=True)
+class Tube:
+    """A furnace with its work tube and the gas that flows in."""
+
+    furnace: TubeFurnace
+    atmosphere: TubeAtmosphere
+    flows: list[MassFlow] = field(default_factory=list)
+
+    @property
+    def flow_sccm(self) -> float:
+        """True flow into the tube, sccm."""
+        return sum(flow.flow_sccm for flow in self.flows)
+
+    def step(self, dt: float, ambient_c: float) -> None:
+        """Move gas and heat on by `dt` seconds."""
+        sccm = 0.0
+        for flow in self.flows:
+            flow.step(dt)
+            sccm += flow.flow_sccm
+        furnace = self.furnace
+        furnace.step(dt, ambient_c, sccm)
+        self.atmosphere.step(dt, sccm, furnace.tube_c)
+
+
+Chamber = Tube | ConvectionOven | Hotplate | HalfCell
+
+
+@dataclass(slots=True)
+class Sensor:
+    """A true value as an instrument sees it: with offset and noise, or nothing when `broken`.
+
+    Noise is drawn once a tick. noise: standard deviation in the value's unit. relative: of more noise, in
+    proportion to the value.
+    """
+
+    plant: Plant
+    source: Callable[[], float]
+    number: int
+    offset: float = 0.0
+    noise: float = 0.05
+    relative: float = 0.0
+    broken: bool = False
+    _tick: int = field(default=-1, init=False)
+    _value: float = field(default=0.0, init=False)
+
+    def read(self) -> float | None:
+        """The value of this tick, None when broken."""
+        if self.broken:
+            return None
+        plant = self.plant
+        if self._tick != plant.tick:
+            self._tick = plant.tick
+            true = self.source()
+            chance = normal(plant.noise_seed, self.number, plant.tick)
+            self._value = true + self.offset + (self.noise + self.relative * true) * chance
+        return self._value
+
+
+class Plant:
+    """Chambers by name, the batch, devices and their sessions by instrument.
+
+    spec: see `labctl_simulators.twin.build`. seed None is the nominal plant; any number perturbs it.
+    Raises ValueError for a chamber kind or physics parameter that is not simulated, KeyError for a device.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], seed: int | None) -> None:
+        self.seed = seed
+        self.noise_seed = seed or 0
+        self.tick = 0
+        self.next_s = 1.0
+        self.ambient_c = float(spec.get("ambient_c", 22.0)) + self.spread("ambient", -AMBIENT_K, AMBIENT_K)
+        self.chambers: dict[str, Chamber] = {
+            name: self._chamber(name, chamber) for name, chamber in spec.get("chambers", {}).items()
+        }
+        self.wiring: dict[str, tuple[str, Wired]] = {}
+        self.controllers: dict[str, str] = {}
+        self.sensors: dict[str, Sensor] = {}
+        self.flows: dict[str, MassFlow] = {}
+        self.devices: dict[str, Device] = {}
+        self.sessions: dict[str, Session] = {}
+        self.batch = Batch(**_known("batch", spec.get("batch", {}), Batch))
+        for name, instrument in spec.get("instruments", {}).items():
+            self._attach(name, instrument)
+        self._device_ticks = tuple(device.tick for device in self.devices.values())
+        self._thermal = tuple(c for c in self.chambers.values() if not isinstance(c, HalfCell))
+        self._cells = tuple(c for c in self.chambers.values() if isinstance(c, HalfCell))
+
+    def now(self) -> float:
+        """Plant time in seconds: that of the last whole tick."""
+        return float(self.tick)
+
+    def advance_to(self, now_s: float) -> None:
+        """Live all ticks up to floor(now_s); a time already lived does nothing."""
+        ambient, thermal, cells, ticks = self.ambient_c, self._thermal, self._cells, self._device_ticks
+        for tick in range(self.tick + 1, int(now_s) + 1):
+            for chamber in thermal:
+                chamber.step(1.0, ambient)
+            for cell in cells:
+                cell.step(1.0)
+            if tick % BATCH_EVERY_S == 0:
+                self.batch.step(BATCH_EVERY_S, self.batch_c)
+            self.tick = tick
+            now = float(tick)
+            for live in ticks:
+                live(now)
+        self.next_s = self.tick + 1.0
+
+    @property
+    def batch_c(self) -> float:
+        """Temperature of the batch where it is, degC."""
+        place = self.chambers.get(self.batch.place or "")
+        if isinstance(place, Tube):
+            return place.furnace.sample_c
+        return place.load_c if isinstance(place, ConvectionOven) else self.ambient_c
+
+    def spread(self, what: str, low: float, high: float) -> float:
+        """A fixed deviation of this plant in [low, high), by name; zero in the nominal plant."""
+        return 0.0 if self.seed is None else uniform(self.seed, channel(what), 0, low, high)
+
+    def _chamber(self, name: str, spec: Mapping[str, Any]) -> Chamber:
+        """Build the model of a chamber from its part of the spec."""
+        kind, physics = spec["kind"], dict(spec.get("physics") or {})
+        start = {"ambient_c": self.ambient_c}
+        where = f"chamber {name!r}"
+        if kind == "tube":
+            mine = {k: v for k, v in physics.items() if k in _names(TubeAtmosphere)}
+            furnace = _known(
+                where, {k: v for k, v in physics.items() if k not in mine}, TubeFurnace, TubeAtmosphere
+            )
+            heater = TubeFurnace(**{**furnace, **start})
+            heater.full_power_w *= 1.0 + self.spread(f"{name} heater", *HEATER_POWER)
+            return Tube(heater, TubeAtmosphere(**{"volume_cm3": spec.get("volume_cm3") or 2290.0, **mine}))
+        if kind == "oven":
+            oven = ConvectionOven(**{**_known(where, physics, ConvectionOven), **start})
+            oven.full_power_w *= 1.0 + self.spread(f"{name} heater", *HEATER_POWER)
+            return oven
+        if kind == "vessel":
+            return Hotplate(**{**_known(where, physics, Hotplate), **start})
+        if kind == "cell":
+            _known(where, physics, HalfCell)
+            return HalfCell()
+        raise ValueError(
+            f"{where}: no model of a chamber of kind {kind!r}; there are tube, oven, vessel, cell"
+        )
+
+    def _attach(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Wire an instrument to its chamber and put it on the plant's ticks."""
+        attach = attach_function(spec["device"])
+        wired_to = DEVICES[spec["device"]].wired_to
+        place = spec.get("chamber") or ""
+        self.wiring[name] = place, wired_to
+        chamber = self.chambers.get(place)
+        options = spec.get("options") or {}
+        bindings = Bindings(self.now, self.ambient_c)
+        if isinstance(chamber, Tube):
+            if wired_to == "furnace":
+                self._wire_furnace(name, place, chamber.furnace, spec.get("provides"), bindings)
+            elif wired_to == "flow":
+                gain = self.spread(f"{name} flow", -FLOW_GAIN, FLOW_GAIN)
+                flow = MassFlow(float(options.get("full_scale_sccm", 1000.0)), gain)
+                bindings.mass_flow = self.flows[name] = flow
+                chamber.flows.append(flow)
+            elif wired_to == "oxygen":
+                atmosphere = chamber.atmosphere
+                bindings.oxygen = self._sense(name, lambda: atmosphere.oxygen_ppm, noise=0.05, relative=0.003)
+        elif isinstance(chamber, ConvectionOven) and wired_to == "oven":
+            bindings.oven = oven = chamber
+            bindings.oven_sensor = self._sense(name, lambda: oven.air_c, spread=RESISTANCE_SENSOR_K)
+        elif isinstance(chamber, Hotplate) and wired_to == "hotplate":
+            bindings.hotplate = plate = chamber
+            bindings.plate_sensor = self._sense(
+                f"{name} plate", lambda: plate.plate_c, spread=RESISTANCE_SENSOR_K
+            )
+            bindings.liquid_sensor = self._sense(name, lambda: plate.liquid_c, spread=RESISTANCE_SENSOR_K)
+        elif isinstance(chamber, HalfCell) and wired_to == "cell":
+            bindings.cell = chamber
+        else:
+            raise ValueError(f"instrument {name!r}: {spec['device']} cannot be wired to chamber {place!r}")
+        self.devices[name], self.sessions[name] = attach(
+            bindings, options, str(spec.get("serial_number", ""))
+        )
+
+    def _wire_furnace(
+        self, name: str, place: str, furnace: TubeFurnace, provides: list[str] | None, bindings: Bindings
+    ) -> None:
+        """A thermocouple of its own for everyone; the heater for the tube's first controller alone."""
+        bindings.thermocouple = self._sense(name, lambda: furnace.thermocouple_c, spread=THERMOCOUPLE_K)
+        if place not in self.controllers and (provides is None or "tube_furnace" in provides):
+            self.controllers[place] = name
+            bindings.set_heater = furnace.set_duty
+
+    def _sense(
+        self,
+        name: str,
+        source: Callable[[], float],
+        spread: float = 0.0,
+        noise: float = 0.05,
+        relative: float = 0.0,
+    ) -> Sense:
+        """A sensor of this plant by name, with a fixed offset within ±spread."""
+        offset = self.spread(f"{name} offset", -spread, spread) if spread else 0.0
+        sensor = Sensor(self, source, channel(name), offset, noise, relative)
+        self.sensors[name] = sensor
+        return sensor.read
+
+
+def _names(model: type) -> set[str]:
+    """The parameters that a model is made with."""
+    return {f.name for f in fields(model) if f.init}
+
+
+def _known(where: str, given: Mapping[str, Any], *models: type) -> dict[str, float]:
+    """The parameters as floats. Raises ValueError naming the nearest valid one for an unknown."""
+    valid = set().union(*map(_names, models))
+    for name in given:
+        if name not in valid:
+            near = difflib.get_close_matches(name, valid, 1)
+            hint = (
+                f"; did you mean {near[0]!r}?"
+                if near
+                else f"; there are {', '.join(sorted(valid)) or 'none'}"
+            )
+            raise ValueError(f"{where}: no physics parameter {name!r}{hint}")
+    return {name: float(value) for name, value in given.items()}

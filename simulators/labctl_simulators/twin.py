@@ -1,0 +1,118 @@
+"""The twin of a bench: its plant, one session for each instrument, its truth, its operator.
+
+A spec is plain JSON, derived from a bench file:
+
+    {"name": "small", "ambient_c": 22,
+     "chambers": {"tube": {"kind": "tube", "volume_cm3": 100, "physics": {...}}, ...},
+     "instruments": {"furnace": {"device": "eurotherm_3216", "chamber": "tube", "serial_number": "...",
+                                 "options": {...}, "provides": ["tube_furnace"]}, ...},
+     "batch": {"product_mass_g": 1.0, "thf_g": 8.89, "ethanol_g": 3.945, "water_g": 9.0, "polymer_g": 0.3}}
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from labctl_simulators.devices.api import Replies, Session
+from labctl_simulators.operator import Operator
+from labctl_simulators.physics.halfcell import HalfCell
+from labctl_simulators.physics.hotplate import Hotplate
+from labctl_simulators.physics.oven import ConvectionOven
+from labctl_simulators.plant import Plant, Tube
+
+_PART = {"flow": "gas", "oxygen": "gas"}
+
+
+class PlantSession:
+    """An instrument's session that first brings the plant to the present. Threads may share the plant."""
+
+    __slots__ = ("_lock", "_plant", "_session")
+
+    def __init__(self, plant: Plant, session: Session, lock: threading.Lock) -> None:
+        self._plant = plant
+        self._session = session
+        self._lock = lock
+
+    def feed(self, data: bytes, now_s: float) -> Replies:
+        """As `Session.feed`, at plant time `now_s`."""
+        with self._lock:
+            if now_s >= self._plant.next_s:
+                self._plant.advance_to(now_s)
+            return self._session.feed(data, now_s)
+
+
+class Twin:
+    """A simulated bench. sessions: by instrument. operator: its hands; hold `lock` when threads run."""
+
+    def __init__(self, name: str, plant: Plant) -> None:
+        self.name = name
+        self.plant = plant
+        self.lock = threading.Lock()
+        self.operator = Operator(plant)
+        self.sessions: dict[str, Session] = {
+            instrument: PlantSession(plant, session, self.lock)
+            for instrument, session in plant.sessions.items()
+        }
+
+    def advance_to(self, now_s: float) -> None:
+        """Bring the plant to the present without asking an instrument."""
+        with self.lock:
+            self.plant.advance_to(now_s)
+
+    def truth(self) -> dict[str, Any]:
+        """What is really the case: `t` in s, a part for each kind of chamber, and by instrument.
+
+        furnace {heater_w, tube_c, sample_c}, gas {flow_sccm, oxygen_ppm}, oven {heater_w, air_c, load_c},
+        hotplate {heater_w, plate_c, liquid_c, speed_rpm}, cell {voltage_v, current_a, charged_c}, batch.
+        Of several chambers of a kind, the first has the kind's name.
+        """
+        with self.lock:
+            plant = self.plant
+            truth: dict[str, Any] = {"t": plant.now(), "ambient_c": plant.ambient_c, "batch": self._batch()}
+            by_chamber = {name: _truth_of(chamber) for name, chamber in plant.chambers.items()}
+            for parts in by_chamber.values():
+                for kind, values in parts.items():
+                    truth.setdefault(kind, values)
+            for instrument, (place, wired_to) in plant.wiring.items():
+                truth[instrument] = by_chamber[place][_PART.get(wired_to, wired_to)]
+            return truth
+
+    def _batch(self) -> dict[str, Any]:
+        batch = self.plant.batch
+        return {
+            "place": batch.place,
+            "temperature_c": self.plant.batch_c,
+            "thf_g": batch.dish.thf_g,
+            "ethanol_g": batch.dish.ethanol_g,
+            "water_g": batch.dish.water_g,
+            "polymer_left": batch.heat.polymer_left,
+            "carbon_wt_pct": batch.heat.carbon_wt_pct,
+            "pyrolysis_c": batch.heat.peak_c,
+        }
+
+
+def build(spec: Mapping[str, Any], seed: int | None) -> Twin:
+    """The twin of a bench. seed None: the nominal plant; any number: a plant perturbed by it.
+
+    Raises ValueError for a chamber kind, physics parameter or wiring that is not simulated, KeyError for
+    such a device.
+    """
+    return Twin(str(spec.get("name", "bench")), Plant(spec, seed))
+
+
+def _truth_of(chamber: Tube | ConvectionOven | Hotplate | HalfCell) -> dict[str, dict[str, float | bool]]:
+    if isinstance(chamber, Tube):
+        furnace, sccm = chamber.furnace, chamber.flow_sccm
+        return {
+            "furnace": {"heater_w": furnace.heater_w, "tube_c": furnace.tube_c, "sample_c": furnace.sample_c},
+            "gas": {"flow_sccm": sccm, "oxygen_ppm": chamber.atmosphere.oxygen_ppm},
+        }
+    if isinstance(chamber, ConvectionOven):
+        return {"oven": {"heater_w": chamber.heater_w, "air_c": chamber.air_c, "load_c": chamber.load_c}}
+    if isinstance(chamber, Hotplate):
+        plate = {"plate_c": chamber.plate_c, "liquid_c": chamber.liquid_c, "speed_rpm": chamber.speed_rpm}
+        return {"hotplate": {"heater_w": chamber.heater_w, **plate}}
+    cell = {"voltage_v": chamber.voltage_v, "current_a": chamber.current_a, "charged_c": chamber.charged_c}
+    return {"cell": {**cell, "limited": chamber.limited}}
