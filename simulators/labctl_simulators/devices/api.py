@@ -78,6 +78,7 @@ class OvenModel(Protocol):
     """A convection oven: write `duty` (0..1 of its heater power)."""
 
     duty: float
+    door_open: bool
 
     @property
     def air_c(self) -> float:
