@@ -96,3 +96,7 @@ class BenchLockedError(LabctlError):
 
 class StoreError(LabctlError):
     """The bench's memory is damaged, of a newer schema, or refused a write."""
+
+
+class StoreBusyError(StoreError):
+    """Another process kept the bench's memory locked for too long; nothing was written, try again."""
