@@ -1,0 +1,314 @@
+"""A simulated Alicat MC mass-flow controller: serial ASCII of firmware 10v20, 6v21 or 5v12.
+
+Replies and tables follow published captures of an MC-500SCCM-D (10v20.0-R24) and a 5v12 controller.
+Faults are attributes: switch them on, and the instrument behaves as a real one does in that trouble.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from labctl_simulators.devices.api import Bindings, MassFlowModel, Replies
+from labctl_simulators.wire.lines import LineSession
+
+THINKING_S = 0.0005
+"""From the request to the first byte: a poll measured 27 ms at 19200, of which bytes take 26.5 (derived)."""
+
+STREAM_S = 0.05
+"""Interval of pushed frames (captured default of NCS)."""
+
+GASES = {
+    0: ("Air", "Air"),
+    1: ("Ar", "Argon"),
+    2: ("CH4", "Methane"),
+    3: ("CO", "Carbon Monoxide"),
+    4: ("CO2", "Carbon Dioxide"),
+    5: ("C2H6", "Ethane"),
+    6: ("H2", "Hydrogen"),
+    7: ("He", "Helium"),
+    8: ("N2", "Nitrogen"),
+    9: ("N2O", "Nitrous Oxide"),
+    10: ("Ne", "Neon"),
+    11: ("O2", "Oxygen"),
+    12: ("C3H8", "Propane"),
+}
+
+_PSI_PER_BAR = 14.503773773
+_STANDARD_K = 298.15
+_STANDARD_BAR = 1.01325
+_MASS_FLOW_LOOP = 37
+_MODERN_STATUS = ["OPL", "EXH", "HLD", "LCK", "MOV", "VOV", "POV", "TOV", "OVR", "TMF", "P2O", "COM", "GTA"]
+_LEGACY_STATUS = ["LCK", "OVR", "POV", "TOV", "VOV", "MOV", "HLD", "EXH", "OPL", "TMF"]
+_NUMBER = re.compile(rb" *\d{1,6}(?:\.\d{0,4})?")
+_TARE_AND_OTHERS = frozenset({b"V", b"P", b"PC"})
+
+
+class Alicat:
+    """The controller. Its faults are attributes.
+
+    silent: answers nothing. rejects: `?` to everything. garbage: bytes sent before each reply.
+    late_s: extra delay. streaming: pushes frames unasked, until `@@ A`. analog_source: setpoints of the
+    wire are ignored. gas: number in `GASES`. held: valve hold (HLD). locked: display lock (LCK).
+    tokens: further status tokens. dashed: numbers read as dashes.
+    """
+
+    def __init__(
+        self, model: MassFlowModel, bindings: Bindings, options: Mapping[str, Any], serial: str
+    ) -> None:
+        self.model = model
+        self.serial_number = serial or "521641"
+        self.firmware = str(options.get("sim_firmware", "10v20.0-R24"))
+        major, minor = re.match(r"(\d+)v(\d+)", self.firmware).groups()  # type: ignore[union-attr]
+        self._version = int(major), int(minor)
+        self._legacy_table = self._version < (6, 0)
+        self.unit = str(options.get("unit", "A")).encode()
+        self.gas = next((n for n, (short, _) in GASES.items() if short == options.get("gas", "N2")), 8)
+        self.power_up_sccm = float(options.get("sim_power_up_sccm", 0.0))
+        self.setpoint_sccm = self.power_up_sccm
+        self.loop_variable = _MASS_FLOW_LOOP
+        self.silent = self.rejects = self.streaming = self.analog_source = False
+        self.held = self.locked = self.dashed = False
+        self.garbage = b""
+        self.late_s = 0.0
+        self.tokens: list[str] = []
+        self._ambient_c = bindings.ambient_c
+        self._now = bindings.now
+        self._streamed_s = 0.0
+        whole = len(str(int(model.full_scale_sccm)))
+        self._decimals = 5 - whole if self._version >= (6, 0) else max(0, 4 - whole)
+        self._answers: dict[bytes, Callable[[], bytes]] = {
+            b"VE": self._identify,
+            b"??M*": self._maker,
+            b"??D*": self._table,
+            b"??G*": self._gases,
+            b"HP": self._hold,
+            b"HC": self._hold_closed,
+            b"C": self._cancel,
+            b"R122": lambda: b"%s   122 = %d\r" % (self.unit, self.loop_variable),
+        }
+
+    def tick(self, now_s: float) -> None:
+        """Show its setpoint to the valve, unless the valve is held."""
+        if not self.held:
+            self.model.setpoint_sccm = self.setpoint_sccm
+
+    def power_cycle(self) -> None:
+        """Off and on: the setpoint falls back to the one stored for power-up."""
+        self.setpoint_sccm = self.power_up_sccm
+        self.held = self.streaming = False
+        self.tick(self._now())
+
+    def answer(self, line: bytes) -> Replies:
+        """What one request makes it say."""
+        if self.silent:
+            return []
+        if self.streaming:
+            return self._stream(line)
+        if not line.startswith(self.unit):
+            return []
+        body = line[1:]
+        reply = self.frame() if not body else b"?\r" if self.rejects else self._command(body)
+        delay = THINKING_S + self.late_s
+        if reply.count(b"\r") == 1:
+            return [(delay, self.garbage + reply)]
+        return [(delay, self.garbage + row + b"\r") for row in reply.split(b"\r")[:-1]]
+
+    def _stream(self, line: bytes) -> Replies:
+        now = self._now()
+        pushed = min(5, 1 + int((now - self._streamed_s) / STREAM_S))
+        self._streamed_s = now
+        # The unit letter gives way to a blank while streaming (10v20).
+        replies = [(n * STREAM_S, b" " + self.frame()[1:]) for n in range(pushed)]
+        if line == b"@@ " + self.unit:
+            self.streaming = False
+        return replies
+
+    def _command(self, body: bytes) -> bytes:
+        plain = self._answers.get(body)
+        if plain is not None:
+            return plain()
+        if body[:1] == b"L" and self._version < (8, 0):
+            self.locked = True
+            return self.frame()
+        if body[:1] == b"S" and _NUMBER.fullmatch(body[1:]):
+            self._ask_for(float(body[1:]))
+            return self.frame()
+        if body == b"@ @":
+            self.streaming, self._streamed_s = True, self._now()
+            return b""
+        if body[:1] == b"L" and body != b"L":
+            return self._loop(body)
+        if body == b"L" or body == b"U":
+            self.locked = body == b"L"
+            return self.frame()
+        if body in _TARE_AND_OTHERS:
+            return self.frame()
+        if body[:1] == b"G":
+            return self._select_gas(body)
+        if body.startswith(b"FPF ") and self._version >= (8, 0):
+            return self._full_scale(body[4:].strip())
+        return b"?\r"
+
+    def _ask_for(self, value: float) -> None:
+        if self.analog_source or value > self.model.full_scale_sccm:
+            return
+        self.setpoint_sccm = round(value, self._decimals)
+        self.tick(self._now())
+
+    def _loop(self, body: bytes) -> bytes:
+        """The L commands of firmware 9 and later: setpoint, its source, and what the loop controls."""
+        if body == b"LV":
+            return b"%s %d\r" % (self.unit, self.loop_variable)
+        if body == b"LSS" and self._version >= (10, 5):
+            return b"%s %s\r" % (self.unit, b"A" if self.analog_source else b"S")
+        if body[:2] == b"LS" and self._version >= (9, 0) and not body.startswith(b"LSS"):
+            if body != b"LS":
+                if not _NUMBER.fullmatch(body[2:]):
+                    return b"?\r"
+                self._ask_for(float(body[2:]))
+            now, asked = self._digits(self.model.setpoint_sccm), self._digits(self.setpoint_sccm)
+            return b"%s %s %s 12 SCCM\r" % (self.unit, now, asked)
+        return b"?\r"
+
+    def _select_gas(self, body: bytes) -> bytes:
+        modern = body[:2] == b"GS"
+        number = body[2 if modern else 1 :].strip()
+        if number:
+            if not number.isdigit() or int(number) not in GASES:
+                return b"?\r"
+            self.gas = int(number)
+        if not modern:
+            return self.frame() if number else b"?\r"
+        if self._version < (10, 5):
+            return b"?\r"
+        short, name = GASES[self.gas]
+        return b"%s %d %s %s\r" % (self.unit, self.gas, short.encode(), name.encode())
+
+    def _full_scale(self, statistic: bytes) -> bytes:
+        if statistic in (b"5", b"37"):
+            return b"%s %s 12 SCCM\r" % (self.unit, self._digits(self.model.full_scale_sccm))
+        return b"%s 0 0 ---\r" % self.unit
+
+    def _hold(self) -> bytes:
+        self.held = True
+        return self.frame()
+
+    def _hold_closed(self) -> bytes:
+        self.held = True
+        self.model.setpoint_sccm = 0.0
+        return self.frame()
+
+    def _cancel(self) -> bytes:
+        self.held = False
+        self.tick(self._now())
+        return self.frame()
+
+    def frame(self) -> bytes:
+        """One data frame, as `A +014.62 +021.89 +000.00 +000.00 +078.95     N2`."""
+        bar = self.model.pressure_bar
+        mass = self.model.indicated_sccm
+        celsius = self._ambient_c
+        volume = mass * (celsius + 273.15) / _STANDARD_K * _STANDARD_BAR / bar
+        decimals = self._decimals
+        if self._version < (8, 0):
+            setpoint = b"%0*.*f" % (6, decimals, self.setpoint_sccm)
+        else:
+            setpoint = b"%+0*.*f" % (7, decimals, self.setpoint_sccm)
+        numbers = b"%+07.2f %+07.2f %+0*.*f %+0*.*f %s" % (
+            bar * _PSI_PER_BAR,
+            celsius,
+            7,
+            decimals,
+            volume,
+            7,
+            decimals,
+            mass,
+            setpoint,
+        )
+        if self.dashed:
+            numbers = b" ".join(b"-------" for _ in range(5))
+        gas = GASES[self.gas][0].encode()
+        tail = b"".join(b" %s" % token.encode() for token in self._status()) if self._has_status else b""
+        return b"%s %s %6s%s\r" % (self.unit, numbers, gas, tail)
+
+    @property
+    def _has_status(self) -> bool:
+        return self.held or self.locked or bool(self.tokens)
+
+    def _status(self) -> list[str]:
+        return [*self.tokens, *(["HLD"] if self.held else []), *(["LCK"] if self.locked else [])]
+
+    def _digits(self, value: float) -> bytes:
+        return b"%+0*.*f" % (7, self._decimals, value)
+
+    def _identify(self) -> bytes:
+        return b"%s   %s Jan  9 2025,15:04:07\r" % (self.unit, self.firmware.encode())
+
+    def _maker(self) -> bytes:
+        rows = (
+            "Alicat Scientific",
+            "www.example.com",
+            "Ph   555-000-0000",
+            "info@example.com",
+            f"Model Number MC-{self.model.full_scale_sccm:.0f}SCCM-D",
+            f"Serial Number {self.serial_number}",
+            "Date Manufactured 03/02/2025",
+            "Date Calibrated   03/02/2025",
+            "Calibrated By     BL",
+            f"Software Revision {self.firmware}",
+        )
+        return b"".join(b"%s  M%02d %s\r" % (self.unit, n, row.encode()) for n, row in enumerate(rows))
+
+    def _gases(self) -> bytes:
+        return b"".join(b"%s G%02d %7s\r" % (self.unit, n, short.encode()) for n, (short, _) in GASES.items())
+
+    def _table(self) -> bytes:
+        rows = (
+            _legacy_table(self.model.full_scale_sccm) if self._legacy_table else _modern_table(self._decimals)
+        )
+        gap = b"  " if self._legacy_table else b" "
+        return b"".join(b"%s%sD%02d %s\r" % (self.unit, gap, n, row.encode()) for n, row in enumerate(rows))
+
+
+def _modern_table(decimals: int) -> list[str]:
+    flow = f"7/{decimals} 012 02"
+    return [
+        "ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________",
+        "700 Unit ID                    string          1",
+        "002 Abs Press                  s decimal     7/2 010 02 PSIA",
+        "003 Flow Temp                  s decimal     7/2 002 02 `C",
+        f"004 Volu Flow                  s decimal     {flow} CCM",
+        f"005 Mass Flow                  s decimal     {flow} SCCM",
+        f"037 Mass Flow Setpt            s decimal     {flow} SCCM",
+        "703 Gas                        string          6",
+        "701 *Error                     string          3 ADC",
+        *(f"702 *Status                    string          3 {token}" for token in _MODERN_STATUS),
+    ]
+
+
+def _legacy_table(full_scale_sccm: float) -> list[str]:
+    whole = len(str(int(full_scale_sccm)))
+    top = f"{full_scale_sccm:+07.{max(0, 4 - whole)}f}"
+    low = f"{0.0:+07.{max(0, 4 - whole)}f}"
+    return [
+        "NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__",
+        "Unit ID     char         A         Z         na",
+        "Pressure    signed    +000.00  +160.00     PSIA",
+        "Temperature signed    -010.00  +050.00        C",
+        f"Volumetric  signed    {low}  {top}      CCM",
+        f"Mass        signed    {low}  {top}     SCCM",
+        f"SetPoint    signed    {low}  {top}     SCCM",
+        "Gas         string        Air       D2       na",
+        "Error       string         na      ADC       na",
+        *(f"Status      string         na      {token}       na" for token in _LEGACY_STATUS),
+    ]
+
+
+def attach(bindings: Bindings, options: Mapping[str, Any], serial_number: str) -> tuple[Alicat, LineSession]:
+    """A controller on the bindings' mass-flow model. Raises ValueError when it is wired to none."""
+    if bindings.mass_flow is None:
+        raise ValueError("a simulated Alicat needs a mass-flow model")
+    device = Alicat(bindings.mass_flow, bindings, options, serial_number)
+    return device, LineSession(device.answer)
