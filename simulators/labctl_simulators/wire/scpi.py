@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple, Protocol
 
 from labctl_simulators.devices.api import Replies
@@ -65,6 +65,7 @@ class Call(NamedTuple):
 _TOKEN = re.compile(r"[A-Z]+[a-z]*|.")
 
 
+@cache
 def header_pattern(notation: str) -> re.Pattern[str]:
     """The regular expression of all spellings of a header in manual notation, for upper-case input."""
     parts = []
