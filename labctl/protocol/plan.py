@@ -30,7 +30,7 @@ class Gas(Frozen):
 
 
 class Entry(Frozen):
-    """A value a person (or the simulated operator) enters: unit, and the range outside which it is refused."""
+    """A value a person (or the simulated operator) enters; outside its range it is refused."""
 
     name: str
     unit: str
@@ -39,7 +39,7 @@ class Entry(Frozen):
 
 
 class Requirement(Frozen):
-    """A derived quantity that must hold after a manual step, e.g. solvent_loss at least 99 %. Value in `unit`."""
+    """A derived quantity that must hold after a manual step, e.g. solvent_loss at least 99 %."""
 
     quantity: str
     relation: Literal["at_least", "at_most"]
@@ -55,7 +55,7 @@ class Checkpoint(Frozen):
 
 
 class Step(Frozen):
-    """What all steps have. `instruments` are those the step reads or drives; `chamber` is the one it works in."""
+    """What all steps have. `instruments`: those it reads or drives. `chamber`: the one it works in."""
 
     id: str
     title: str = ""
@@ -102,8 +102,10 @@ class Heat(Step):
 
 
 class Purge(Step):
-    """Wash a chamber with gas until oxygen stays below `oxygen_below_ppm` for `stable_s`, by good readings,
-    and `volumes` tube volumes of measured flow have passed. `analyser` None: by volume only.
+    """Wash a chamber with gas until it is proven free of oxygen.
+
+    Proven: oxygen below `oxygen_below_ppm` for `stable_s`, by good readings, and `volumes` tube volumes of
+    measured flow since the last interruption. `analyser` None: by volume only.
     """
 
     kind: Literal["purge"] = "purge"
@@ -131,7 +133,7 @@ class Cool(Step):
 
 
 class Manual(Step):
-    """A person does something, confirms a checklist, and enters values. `into`: the chamber the batch goes into."""
+    """A person does something, confirms a checklist, enters values. `into`: the chamber the batch goes into."""
 
     kind: Literal["manual"] = "manual"
     do: str
@@ -159,9 +161,9 @@ class Unload(Step):
 
 
 class Cycle(Step):
-    """Galvanostatic cycles between two voltages; charge first. `current_a` is derived from rate and active mass:
-    it is None in a plan whose active mass is measured during the run, and `rate_c` x `specific_current_ma_per_g`
-    x entered `active_mass` then gives it.
+    """Galvanostatic cycles between two voltages; charge first.
+
+    The current is `rate_c` x `specific_current_ma_per_g` x the `active_mass` entered during the run.
     """
 
     kind: Literal["cycle"] = "cycle"
@@ -188,7 +190,10 @@ AnyStep = Annotated[
 
 
 class Parameter(Frozen):
-    """A resolved parameter: value in canonical unit, as it was written, and where it comes from."""
+    """A resolved parameter: value in canonical unit, as it was written, and where it comes from.
+
+    given: by the person who runs it. confirm: the source is silent about it, so a person must stand for it.
+    """
 
     name: str
     value: float | str | bool
@@ -196,6 +201,7 @@ class Parameter(Frozen):
     text: str
     provenance: str
     given: bool = False
+    confirm: bool = False
 
 
 class Charge(Frozen):
@@ -239,14 +245,14 @@ class Plan(Frozen):
 
     @property
     def plan_hash(self) -> str:
-        """SHA-256 over the canonical JSON of everything that can change the outcome (texts of parameters excluded)."""
+        """SHA-256 over the canonical JSON of everything that can change the outcome (no texts of parameters)."""
         return hashlib.sha256(canonical(self.outcome()).encode()).hexdigest()
 
     def outcome(self) -> dict[str, Any]:
         """The plan as JSON values, without what cannot change the outcome."""
         data = self.model_dump(mode="json")
         for parameter in data["parameters"]:
-            del parameter["text"], parameter["given"]
+            del parameter["text"], parameter["given"], parameter["confirm"]
         return data
 
     def step(self, step_id: str) -> AnyStep:

@@ -1,0 +1,147 @@
+"""From a bench file to a `Bench`: where it is, what it says, and whether its parts fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydantic import ValidationError as SchemaError
+
+from labctl.bench.api import CAPABILITIES, DriverEntry
+from labctl.bench.discovery import drivers
+from labctl.bench.schema import Bench, Instrument
+from labctl.errors import Finding, UsageError, ValidationError
+from labctl.protocol.diagnosis import findings_of, nearest
+from labctl.protocol.source import Document, read
+
+SCHEMES = ("serial", "tcp", "visa", "labsim")
+ADDRESSES = "serial:///dev/ttyUSB0, tcp://HOST:PORT, visa://RESOURCE or labsim://PLANT/INSTRUMENT"
+LINKS: Mapping[str, tuple[str, ...]] = {
+    "serial": ("serial", "tcp", "labsim"),
+    "tcp": ("tcp", "labsim"),
+    "visa": ("visa", "serial", "tcp", "labsim"),
+}
+"""Schemes that reach each link of a driver; a serial line is also reached through a terminal server."""
+
+
+def bundled_benches() -> dict[str, Path]:
+    """Every bundled bench by name. Finds the simulators' folder without importing them."""
+    spec = find_spec("labctl_simulators")
+    folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
+    return {file.stem: file for folder in folders for file in sorted(Path(folder, "benches").glob("*.yaml"))}
+
+
+def find_bench(name: str | Path) -> Path:
+    """The file of a bench: a bench folder, a file, or the name of a bundled bench. Raises UsageError."""
+    path = Path(name)
+    if (path / "bench.yaml").is_file():
+        return path / "bench.yaml"
+    if path.is_file():
+        return path
+    bundled = bundled_benches()
+    if str(name) in bundled:
+        return bundled[str(name)]
+    hint = nearest(name, bundled)
+    raise UsageError(
+        f"no bench {str(name)!r}: no folder with a bench.yaml, no file, no bundled bench ({hint})"
+    )
+
+
+def load_bench(name: str | Path, entries: Mapping[str, DriverEntry] | None = None) -> Bench:
+    """The bench of that folder, file or bundled name. Raises UsageError or ValidationError."""
+    path = find_bench(name)
+    bench, findings = check_bench(path.read_bytes(), str(path), entries)
+    if bench is None:
+        raise ValidationError(findings)
+    return bench
+
+
+def check_bench(
+    content: str | bytes, file: str, entries: Mapping[str, DriverEntry] | None = None
+) -> tuple[Bench | None, list[Finding]]:
+    """The bench in `content`, or None, and all that is wrong with it. Drivers: `entries`, or discovery."""
+    try:
+        document = read(content, file)
+    except ValidationError as error:
+        return None, error.findings
+    try:
+        bench = Bench.model_validate(document.data)
+    except SchemaError as error:
+        return None, findings_of(error, document, Bench)
+    findings = [
+        *_instruments(document, bench, drivers() if entries is None else entries),
+        *_parts(document, bench),
+    ]
+    return (None if any(f.severity == "error" for f in findings) else bench), findings
+
+
+def _instruments(document: Document, bench: Bench, entries: Mapping[str, DriverEntry]) -> Iterator[Finding]:
+    for name, instrument in bench.instruments.items():
+        at = ("instruments", name)
+        for i, capability in enumerate(instrument.provides):
+            if capability not in CAPABILITIES:
+                message = f"there is no capability {capability!r}"
+                yield document.finding(
+                    "BENCH-003", (*at, "provides", i), message, nearest(capability, CAPABILITIES)
+                )
+        entry = entries.get(instrument.driver)
+        if entry is None:
+            message, hint = f"there is no driver {instrument.driver!r}", nearest(instrument.driver, entries)
+            yield document.finding("BENCH-001", (*at, "driver"), message, hint)
+        else:
+            yield from _fits_driver(document, name, instrument, entry)
+        if instrument.chamber is not None and instrument.chamber not in bench.chambers:
+            message, hint = (
+                f"there is no chamber {instrument.chamber!r}",
+                nearest(instrument.chamber, bench.chambers),
+            )
+            yield document.finding("BENCH-004", (*at, "chamber"), message, hint)
+        scheme, separator, rest = instrument.address.partition("://")
+        if not separator or scheme not in SCHEMES or not rest:
+            message = f"{instrument.address!r} is not an address"
+            yield document.finding("BENCH-005", (*at, "address"), message, ADDRESSES)
+
+
+def _fits_driver(
+    document: Document, name: str, instrument: Instrument, entry: DriverEntry
+) -> Iterator[Finding]:
+    at = ("instruments", name)
+    for i, capability in enumerate(instrument.provides):
+        if capability in CAPABILITIES and capability not in entry.capabilities:
+            message = f"driver {entry.name} does not offer {capability}"
+            yield document.finding(
+                "BENCH-002", (*at, "provides", i), message, f"offers: {', '.join(entry.capabilities)}"
+            )
+    for option in instrument.options:
+        if option not in entry.options:
+            message = f"driver {entry.name} has no option {option!r}"
+            yield document.finding(
+                "BENCH-006", (*at, "options", option), message, nearest(option, entry.options), key=True
+            )
+    scheme = instrument.address.partition("://")[0]
+    if scheme in SCHEMES and scheme not in LINKS.get(entry.link, SCHEMES):
+        message = f"driver {entry.name} speaks {entry.link}, not {scheme}"
+        yield document.finding("BENCH-005", (*at, "address"), message, f"use {', '.join(LINKS[entry.link])}")
+
+
+def _parts(document: Document, bench: Bench) -> Iterator[Finding]:
+    for name, supply in bench.supplies.items():
+        for i, fed in enumerate(supply.feeds):
+            if fed not in bench.instruments:
+                message, hint = f"there is no instrument {fed!r} to feed", nearest(fed, bench.instruments)
+                yield document.finding("BENCH-007", ("supplies", name, "feeds", i), message, hint)
+    addresses: dict[tuple[str, str], str] = {}
+    for name, instrument in bench.instruments.items():
+        unit = str(instrument.options.get("unit", ""))
+        other = addresses.setdefault((instrument.address, unit), name)
+        if other != name:
+            message = f"{name} has the address and unit of {other}"
+            yield document.finding("BENCH-009", ("instruments", name, "address"), message)
+    simulated = [n for n, i in bench.instruments.items() if i.address.startswith("labsim://")]
+    if simulated and not bench.simulated:
+        real = next(n for n in bench.instruments if n not in simulated)
+        message = f"the bench mixes simulated instruments ({simulated[0]}) and real ones ({real})"
+        yield document.finding(
+            "BENCH-008", ("instruments", real, "address"), message, "make all of them one or the other"
+        )

@@ -1,0 +1,110 @@
+"""From a model's complaint to a finding at a place, with the nearest valid name; and a finding as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, get_args
+
+import pydantic
+from pydantic import BaseModel
+
+from labctl.errors import Finding
+from labctl.protocol.source import Document, Path
+
+_WIDTH = 100
+"""Characters of a source line that an excerpt shows."""
+
+
+def nearest(word: object, valid: Iterable[str]) -> str | None:
+    """`did you mean X?`, or the valid names when none is near and they are few; None when there are none."""
+    names = sorted(valid)
+    near = get_close_matches(str(word), names, 1, 0.6)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"valid: {', '.join(names)}" if 0 < len(names) <= 16 else None
+
+
+def findings_of(error: pydantic.ValidationError, document: Document, model: type[BaseModel]) -> list[Finding]:
+    """Every complaint of `model` about `document`, where it belongs."""
+    return [_finding(e, document, model) for e in error.errors(include_url=False)]
+
+
+def _finding(error: Any, document: Document, model: type[BaseModel]) -> Finding:
+    path: Path = tuple(error["loc"])
+    kind, context = error["type"], error.get("ctx") or {}
+    name = ".".join(str(p) for p in path)
+    if kind == "extra_forbidden":
+        hint = nearest(path[-1], valid_keys(model, path[:-1]))
+        return document.finding("SCH-001", path, f"unknown key {path[-1]!r}", hint, key=True)
+    if kind == "missing":
+        return document.finding("SCH-002", path[:-1], f"{path[-1]!r} is missing{_of(path[:-1])}")
+    if kind == "quantity":
+        return document.finding("QTY-001", path, f"{name}: {context['reason']}", context.get("hint") or None)
+    if kind == "finding":
+        return document.finding(context["rule"], path, context["reason"], context.get("hint") or None)
+    if kind == "literal_error":
+        valid = [v for v in _literals(model, path) if isinstance(v, str)]
+        return document.finding(
+            "SCH-003",
+            path,
+            f"{name}: {error['input']!r} is not one of its values",
+            nearest(error["input"], valid),
+        )
+    hint = "write it in quotes" if kind == "string_type" and isinstance(error["input"], int | float) else None
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return document.finding("SCH-003", path, f"{name}: {message}" if name else message, hint)
+
+
+def _of(path: Path) -> str:
+    return f" in {'.'.join(str(p) for p in path)}" if path else ""
+
+
+def valid_keys(model: type[BaseModel], path: Path) -> list[str]:
+    """The keys, as written, that a mapping at `path` of a document of `model` may have."""
+    return sorted({alias for m in _models(model, path) for alias in _fields(m)})
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+
+
+def _models(model: type[BaseModel], path: Path) -> list[type[BaseModel]]:
+    return [a for a in _annotations(model, path) if isinstance(a, type) and issubclass(a, BaseModel)]
+
+
+def _literals(model: type[BaseModel], path: Path) -> list[object]:
+    return [a for a in _annotations(model, path) if not isinstance(a, type)]
+
+
+def _annotations(model: type[BaseModel], path: Path) -> list[Any]:
+    """Every type, model or literal value that may stand at `path`; containers are looked through."""
+    found: list[Any] = [model]
+    for key in path:
+        tables = [_fields(m) for m in found if isinstance(m, type) and issubclass(m, BaseModel)]
+        fields = [table[str(key)] for table in tables if str(key) in table]
+        found = [leaf for annotation in fields for leaf in _leaves(annotation)] or found
+    return found
+
+
+def _leaves(annotation: Any) -> list[Any]:
+    arguments = get_args(annotation)
+    return [leaf for a in arguments for leaf in _leaves(a)] if arguments else [annotation]
+
+
+def render(finding: Finding, source_text: str) -> str:
+    """The finding, its line of source and a caret under its column, as plain text."""
+    head = f"{':'.join(str(p) for p in (finding.file, finding.line, finding.column) if p is not None)}"
+    lines = [f"{head + ': ' if head else ''}{finding.severity} {finding.rule}: {finding.message}"]
+    source = source_text.splitlines()
+    if finding.line is not None and 0 < finding.line <= len(source):
+        column = max(1, finding.column or 1)
+        text = source[finding.line - 1]
+        start = max(0, column - 1 - _WIDTH // 2) if len(text) > _WIDTH else 0
+        shown = text[start : start + _WIDTH]
+        gutter = f"{finding.line:>5} | "
+        indent = "".join("\t" if c == "\t" else " " for c in shown[: column - 1 - start])
+        lines += [gutter + shown, " " * 5 + " | " + indent + "^"]
+    if finding.hint:
+        lines.append(f"  hint: {finding.hint}")
+    return "\n".join(lines)

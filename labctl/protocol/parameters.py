@@ -1,0 +1,143 @@
+"""Parameters of a protocol: defaults, what was given, bounds, and the references that they fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError as SchemaError
+
+from labctl.errors import Finding
+from labctl.model.quantity import DIMENSIONS, QuantityError, dimension_of, parse
+from labctl.protocol.diagnosis import findings_of, nearest
+from labctl.protocol.plan import Parameter
+from labctl.protocol.schema import REFERENCE, Scalar, WrittenParameter, WrittenProtocol
+from labctl.protocol.source import Document, Path, scalar
+
+Resolved = dict[str, Parameter]
+
+
+def resolve(document: Document, given: Mapping[str, str]) -> tuple[Resolved, list[Finding]]:
+    """Every parameter of the document with its value, and what is wrong with them or with what was given."""
+    block = document.data.get("parameters") if isinstance(document.data, dict) else None
+    block = block if isinstance(block, dict) else {}
+    findings: list[Finding] = []
+    resolved: Resolved = {}
+    for name in given:
+        if name not in block:
+            path: Path = ("parameters",)
+            message = f"there is no parameter {name!r}"
+            findings.append(document.finding("PAR-001", path, message, nearest(name, block), key=True))
+    for name, raw in block.items():
+        try:
+            written = WrittenParameter.model_validate(raw)
+        except SchemaError:
+            continue  # the schema says so, with its place
+        parameter, found = _resolve_one(document, name, written, given.get(name))
+        findings += found
+        if parameter:
+            resolved[name] = parameter
+    return resolved, findings
+
+
+def _resolve_one(
+    document: Document, name: str, written: WrittenParameter, given: str | None
+) -> tuple[Parameter | None, list[Finding]]:
+    path: Path = ("parameters", name)
+    value: Scalar | None = written.default if given is None else _read(given)
+    if value is None:
+        message = f"parameter {name!r} has no default and was not given"
+        return None, [document.finding("PAR-002", path, message, f"give it: -p {name}=...", key=True)]
+    texts = [v for v in (written.min, written.max, written.default, value) if v is not None]
+    dimension = dimension_of(*texts) or dimension_of(texts[0])
+    try:
+        number = parse(value, dimension) if dimension else value
+        low = parse(written.min, dimension) if dimension and written.min is not None else written.min
+        high = parse(written.max, dimension) if dimension and written.max is not None else written.max
+    except QuantityError as error:
+        return None, [
+            document.finding("QTY-001", path, f"parameter {name!r}: {error.reason}", error.hint, key=True)
+        ]
+    if (low is not None or high is not None) and not _is_number(number):
+        return None, [
+            document.finding("PAR-003", path, f"parameter {name!r}: {value!r} is not a number", key=True)
+        ]
+    for bound, outside, words in ((low, _less(number, low), "least"), (high, _less(high, number), "most")):
+        if bound is not None and outside:
+            limit = written.min if words == "least" else written.max
+            message = f"parameter {name!r} is {value}, and must be at {words} {limit}"
+            return None, [document.finding("PAR-003", path, message, key=True)]
+    return Parameter(
+        name=name, value=number, unit=DIMENSIONS[dimension].unit if dimension else "", text=str(value),
+        provenance=written.provenance, given=given is not None, confirm=written.confirm,
+    ), []  # fmt: skip
+
+
+def _read(given: str) -> Scalar:
+    """What was given on a command line, by the rules of the file; an empty or null text stays text."""
+    value = scalar(given.strip())
+    return given.strip() if value is None else value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _less(a: Any, b: Any) -> bool:
+    return a is not None and b is not None and bool(a < b)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A document whose references are replaced.
+
+    used: names that were referred to, and where. open: places of references that could not be replaced.
+    """
+
+    document: Document
+    used: dict[str, list[Path]]
+    open: frozenset[tuple[int, int]]
+    findings: list[Finding]
+
+
+def fill(document: Document, resolved: Resolved) -> Filled:
+    """Replace every `"{name}"` outside the block of parameters; an unknown name is a finding."""
+    used: dict[str, list[Path]] = {}
+    unresolved: set[tuple[int, int]] = set()
+    findings: list[Finding] = []
+    declared = document.data.get("parameters") if isinstance(document.data, dict) else None
+    names = set(declared) if isinstance(declared, dict) else set()
+
+    def replaced(value: Any, path: Path) -> Any:
+        if isinstance(value, dict):
+            return {
+                k: v if (*path, k) == ("parameters",) else replaced(v, (*path, k)) for k, v in value.items()
+            }
+        if isinstance(value, list):
+            return [replaced(v, (*path, i)) for i, v in enumerate(value)]
+        if not isinstance(value, str) or "{" not in value:
+            return value
+        for name in REFERENCE.findall(value):
+            used.setdefault(name, []).append(path)
+            if name not in resolved:
+                unresolved.add(document.place(path))
+            if name not in names:
+                message = f"{{{name}}} refers to no parameter"
+                findings.append(document.finding("PAR-004", path, message, nearest(name, names)))
+        whole = REFERENCE.fullmatch(value)
+        if whole and whole[1] in resolved:
+            return _read(resolved[whole[1]].text)
+        return REFERENCE.sub(lambda m: resolved[m[1]].text if m[1] in resolved else m[0], value)
+
+    data = replaced(document.data, ())
+    return Filled(replace(document, data=data), used, frozenset(unresolved), findings)
+
+
+def written(filled: Filled) -> tuple[WrittenProtocol | None, list[Finding]]:
+    """The document as the language sees it, or what the language has against it."""
+    try:
+        return WrittenProtocol.model_validate(filled.document.data), []
+    except SchemaError as error:
+        found = findings_of(error, filled.document, WrittenProtocol)
+        return None, [f for f in found if (f.line, f.column) not in filled.open]

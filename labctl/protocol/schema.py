@@ -1,0 +1,350 @@
+"""The protocol language as it is written: one model for each block, quantities read into canonical units.
+
+References (`"{name}"`) are replaced before a document comes here. Editors get JSON schemas of these models.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from labctl.bench.api import CAPABILITIES
+from labctl.bench.schema import Bench
+from labctl.model.quantity import DIMENSIONS, UNITS, QuantityError, canonical_unit, parse
+from labctl.protocol.plan import After, Atmosphere
+
+REFERENCE = re.compile(r"\{([^{}]*)\}")
+NAME = r"[a-z][a-z0-9_-]*"
+NOT_YET = ("dispense", "weigh", "leak_check", "voltammetry", "impedance", "parallel", "repeat")
+"""Step kinds of the language that this version cannot carry out."""
+KINDS = ("stir", "heat", "purge", "cool", "manual", "measure", "unload", "cycle", "wait")
+"""Step kinds that it can."""
+
+
+def problem(rule: str, reason: str, hint: str | None = None) -> PydanticCustomError:
+    """A complaint that becomes a finding of `rule` at the place of the value."""
+    return PydanticCustomError("finding", "{reason}", {"rule": rule, "reason": reason, "hint": hint or ""})
+
+
+def _quantity(dimension: str) -> Any:
+    """The annotation of a quantity of that dimension: text in the document, canonical float in the model."""
+
+    def read(value: object) -> float:
+        try:
+            return parse(value, dimension)
+        except QuantityError as error:
+            raise PydanticCustomError(
+                "quantity", "{reason}", {"reason": error.reason, "hint": error.hint or ""}
+            ) from None
+
+    kind = DIMENSIONS[dimension]
+    units = "|".join(re.escape(u) for u in kind.units)
+    pattern = rf"^\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*({units})\s*$|^\{{.*\}}$"
+    if dimension == "rate":
+        pattern += r"|^\s*C\s*/\s*[0-9.]+\s*$"
+    example = f"5 {kind.unit}"
+    schema = {
+        "type": "string",
+        "pattern": pattern,
+        "description": f"{dimension} with its unit, e.g. {example}",
+    }
+    return (BeforeValidator(read), WithJsonSchema(schema))
+
+
+def _unit(value: object) -> str:
+    try:
+        return canonical_unit(value if isinstance(value, str) else str(value))
+    except QuantityError as error:
+        raise PydanticCustomError(
+            "quantity", "{reason}", {"reason": error.reason, "hint": error.hint or ""}
+        ) from None
+
+
+Relation = Literal["at_least", "at_most"]
+
+
+def _requirement(value: object) -> tuple[Relation, str]:
+    match = re.fullmatch(r"at (least|most)\s+(.+)", value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise problem("SCH-003", f"{value!r} is not a requirement", "write `at least 99 %` or `at most 5 %`")
+    return cast(Relation, f"at_{match[1]}"), match[2]
+
+
+Temperature = Annotated[float, *_quantity("temperature")]
+Difference = Annotated[float, *_quantity("temperature_difference")]
+Ramp = Annotated[float, *_quantity("ramp")]
+Time = Annotated[float, *_quantity("time")]
+Flow = Annotated[float, *_quantity("flow")]
+Concentration = Annotated[float, *_quantity("concentration")]
+Speed = Annotated[float, *_quantity("speed")]
+Voltage = Annotated[float, *_quantity("voltage")]
+Rate = Annotated[float, *_quantity("rate")]
+SpecificCurrent = Annotated[float, *_quantity("specific_current")]
+Mass = Annotated[float, *_quantity("mass")]
+Volume = Annotated[float, *_quantity("volume")]
+"""Quantities: degC, K, K/min, s, sccm, ppm, rpm, V, C, mA/g, g and mL in the model."""
+
+Unit = Annotated[str, BeforeValidator(_unit), WithJsonSchema({"type": "string", "enum": sorted(UNITS)})]
+Count = Annotated[
+    int,
+    Field(ge=1, le=100_000),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\{.*\}$"}]}
+    ),
+]
+Provenance = Literal["paper", "derived", "assumed", "unverified"]
+Scalar = str | bool | int | float
+Role = str
+
+
+class Written(BaseModel):
+    """A block of the language: unknown keys, NaN and values of another type are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class WrittenParameter(Written):
+    """A named value of the protocol. `confirm`: a real bench wants it given. Out of bounds it is refused."""
+
+    default: Scalar | None = None
+    min: Scalar | None = None
+    max: Scalar | None = None
+    provenance: Provenance = "assumed"
+    confirm: bool = False
+    note: str = ""
+
+
+class WrittenProduct(Written):
+    """What is made, and how much of it."""
+
+    formula: str
+    mass: Mass
+
+
+class WrittenCharge(Written):
+    """Volumes of what goes into the pot."""
+
+    thf: Volume = 0.0
+    ethanol: Volume = 0.0
+    water: Volume = 0.0
+
+
+class WrittenExpected(Written):
+    """A published value that the run's result is judged against, `when` the parameters are as said."""
+
+    quantity: str
+    value: float
+    unit: Unit
+    tolerance: float = Field(ge=0)
+    provenance: Provenance
+    when: dict[str, Scalar] = Field(default_factory=dict)
+
+
+class Under(Written):
+    """Gas that flows meanwhile: the role of its controller, and how much."""
+
+    gas: Role
+    flow: Flow
+
+
+class WrittenStir(Written):
+    """Stir for a time."""
+
+    with_: Role = Field(alias="with")
+    speed: Speed
+    for_: Time = Field(alias="for")
+    timeout: Time | None = None
+
+
+class WrittenCheckpoint(Written):
+    """Something for a person to do, at a time into the hold."""
+
+    at: Time
+    do: str
+    clock: Literal["continues"] = "continues"
+
+
+class WrittenSegment(Written):
+    """One ramp and soak; without `ramp`, as fast as the instrument can."""
+
+    to: Temperature
+    ramp: Ramp | None = None
+    hold: Time = 0.0
+
+
+class WrittenHeat(Written):
+    """Ramp and soak, once (`to`) or several times (`segments`). Hold time counts only within `band`."""
+
+    with_: Role = Field(alias="with")
+    to: Temperature | None = None
+    ramp: Ramp | None = None
+    hold: Time | None = None
+    segments: list[WrittenSegment] = Field(default_factory=list)
+    band: Difference = 5.0
+    atmosphere: Atmosphere = "air"
+    under: Under | None = None
+    checkpoint: WrittenCheckpoint | None = None
+    after: After | None = None
+    min_rate: Ramp = 0.0
+    catch_up: Time | None = None
+    timeout: Time | None = None
+    resume: Literal["continue", "redo", "ask", "never"] = "ask"
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> WrittenHeat:
+        if self.to is None and not self.segments:
+            raise problem("SCH-002", "heat needs a target", "write `to: 100 degC` or `segments: [...]`")
+        if self.segments and (self.to is not None or self.ramp is not None or self.hold is not None):
+            raise problem(
+                "SCH-003", "heat has `segments` and also `to`, `ramp` or `hold`", "keep one of the two"
+            )
+        return self
+
+
+class WrittenPurge(Written):
+    """Wash a chamber until it is proven free of oxygen."""
+
+    with_: Role = Field(alias="with")
+    into: Role
+    until_oxygen_below: Concentration
+    flow: Flow
+    stable: Time = 300.0
+    volumes: float = Field(default=8.0, gt=0)
+    timeout: Time | None = None
+
+
+class WrittenCool(Written):
+    """Heater off; wait until the chamber is below a temperature."""
+
+    with_: Role = Field(alias="with")
+    below: Temperature
+    natural: bool = True
+    under: Under | None = None
+    timeout: Time | None = None
+
+
+class WrittenEntry(Written):
+    """A number that a person enters, in `unit`."""
+
+    unit: Unit
+    min: float | None = None
+    max: float | None = None
+
+
+class WrittenManual(Written):
+    """A person does something. `into`: the role whose chamber the batch goes into."""
+
+    do: str
+    confirm: list[str] = Field(default_factory=list)
+    enter: dict[str, WrittenEntry] = Field(default_factory=dict)
+    require: dict[
+        str,
+        Annotated[
+            tuple[Relation, str],
+            BeforeValidator(_requirement),
+            WithJsonSchema({"type": "string", "pattern": "^at (least|most) .+$"}),
+        ],
+    ] = Field(default_factory=dict)
+    into: Role | None = None
+
+
+class WrittenMeasure(Written):
+    """A characterisation whose values a person enters."""
+
+    what: str
+    enter: dict[str, WrittenEntry]
+
+
+class WrittenUnload(Written):
+    """Take the product out of a chamber, as `into`."""
+
+    from_: Role = Field(alias="from")
+    into: str
+
+
+class WrittenCycle(Written):
+    """Galvanostatic cycles; `specific_current` is what 1C means."""
+
+    with_: Role = Field(alias="with")
+    rate: Rate = Field(gt=0)
+    window: list[Voltage] = Field(min_length=2, max_length=2)
+    cycles: Count
+    specific_current: SpecificCurrent | None = Field(default=None, gt=0)
+    timeout: Time | None = None
+
+
+class WrittenWait(Written):
+    """Do nothing for a time."""
+
+    for_: Time = Field(alias="for")
+
+
+class WrittenStep(Written):
+    """One step: an id and exactly one kind."""
+
+    id: str = Field(pattern=f"^{NAME}$", max_length=64)
+    title: str = ""
+    stir: WrittenStir | None = None
+    heat: WrittenHeat | None = None
+    purge: WrittenPurge | None = None
+    cool: WrittenCool | None = None
+    manual: WrittenManual | None = None
+    measure: WrittenMeasure | None = None
+    unload: WrittenUnload | None = None
+    cycle: WrittenCycle | None = None
+    wait: WrittenWait | None = None
+
+    @property
+    def kind(self) -> str:
+        """The one kind that is set."""
+        return next(k for k in KINDS if getattr(self, k) is not None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_kind(cls, data: object) -> object:
+        if isinstance(data, dict):
+            later = [k for k in NOT_YET if k in data]
+            if later:
+                raise problem("STEP-001", f"step kind {later[0]!r} is not carried out by this version yet",
+                              f"kinds: {', '.join(KINDS)}")  # fmt: skip
+            kinds = [k for k in KINDS if k in data]
+            if len(kinds) > 1:
+                raise problem("STEP-002", f"a step has one kind; this one has {' and '.join(kinds)}")
+            if kinds and data[kinds[0]] is None:
+                raise problem("SCH-003", f"{kinds[0]} is empty")
+            if not kinds and not set(data) - {"id", "title"}:
+                raise problem("STEP-002", "a step needs a kind", f"kinds: {', '.join(KINDS)}")
+        return data
+
+
+class WrittenProtocol(Written):
+    """A whole protocol file."""
+
+    protocol: str = Field(pattern="^[a-z0-9][a-z0-9_-]*$", max_length=64)
+    title: str = ""
+    source: dict[str, str] = Field(default_factory=dict)
+    parameters: dict[str, WrittenParameter] = Field(default_factory=dict)
+    roles: dict[str, Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(CAPABILITIES)})]] = (
+        Field(default_factory=dict)
+    )
+    product: WrittenProduct | None = None
+    charge: WrittenCharge = WrittenCharge()
+    expected: list[WrittenExpected] = Field(default_factory=list)
+    steps: list[WrittenStep] = Field(min_length=1, max_length=1000)
+
+
+def protocol_json_schema() -> dict[str, Any]:
+    """The JSON schema of a protocol file, for editors."""
+    return {"title": "labctl protocol", **_without_title(WrittenProtocol.model_json_schema(by_alias=True))}
+
+
+def bench_json_schema() -> dict[str, Any]:
+    """The JSON schema of a bench file, for editors."""
+    return {"title": "labctl bench", **_without_title(Bench.model_json_schema(by_alias=True))}
+
+
+def _without_title(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "title"}

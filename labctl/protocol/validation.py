@@ -1,0 +1,91 @@
+"""From the name of a protocol to a plan: everything that can be wrong is found, several things at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from labctl.bench.schema import Bench
+from labctl.errors import Finding, UsageError, ValidationError
+from labctl.protocol.binding import bind
+from labctl.protocol.library import find_protocol
+from labctl.protocol.parameters import Filled, Resolved, fill, resolve, written
+from labctl.protocol.plan import Plan
+from labctl.protocol.rules import judge
+from labctl.protocol.schema import WrittenProtocol
+from labctl.protocol.source import Document, read
+
+_ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+def check(
+    protocol: str | Path, parameters: Mapping[str, str], bench: Bench, folder: Path | None = None
+) -> tuple[Plan | None, list[Finding]]:
+    """The plan, or None when any finding is an error, and all findings. A person's mistake never raises."""
+    try:
+        path = find_protocol(protocol, folder)
+        content = path.read_bytes()
+    except UsageError as error:
+        return None, [Finding("FILE-001", "error", str(error))]
+    except OSError as error:
+        return None, [Finding("FILE-002", "error", f"{protocol} cannot be read: {error.strerror}")]
+    return check_text(content, str(path), parameters, bench)
+
+
+def check_text(
+    content: str | bytes, file: str, parameters: Mapping[str, str], bench: Bench
+) -> tuple[Plan | None, list[Finding]]:
+    """As `check`, for the content of a file that findings call `file`."""
+    try:
+        document = read(content, file)
+    except ValidationError as error:
+        return None, error.findings
+    resolved, findings = resolve(document, parameters)
+    filled = fill(document, resolved)
+    findings += filled.findings
+    protocol, found = written(filled)
+    findings += found
+    plan = None
+    if protocol is not None:
+        findings += _asides(document, protocol, resolved, filled, bench)
+        plan, found = bind(protocol, document, resolved, bench)
+        findings += found
+        if plan is not None:
+            findings += judge(plan, bench, document)
+    findings.sort(key=lambda f: (_ORDER[f.severity], f.line or 0, f.column or 0))
+    return (None if any(f.severity == "error" for f in findings) else plan), findings
+
+
+def load_plan(
+    protocol: str | Path, parameters: Mapping[str, str], bench: Bench, folder: Path | None = None
+) -> tuple[Plan, list[Finding]]:
+    """The plan, and the warnings and notes about it. Raises ValidationError with every finding."""
+    plan, findings = check(protocol, parameters, bench, folder)
+    if plan is None:
+        raise ValidationError(findings)
+    return plan, findings
+
+
+def _asides(
+    document: Document, protocol: WrittenProtocol, resolved: Resolved, filled: Filled, bench: Bench
+) -> list[Finding]:
+    """Parameters that nothing refers to, and those that a person has to stand for."""
+    findings = []
+    judged = {name for e in protocol.expected for name in e.when}
+    for name in protocol.parameters:
+        if name not in filled.used and name not in judged:
+            message, path = f"parameter {name!r} is used nowhere", ("parameters", name)
+            findings.append(document.finding("PAR-005", path, message, severity="warning", key=True))
+    furnaces = {r for r, capability in protocol.roles.items() if capability == "tube_furnace"}
+    for name, parameter in resolved.items():
+        if not parameter.confirm or parameter.given:
+            continue
+        holds = [p for p in filled.used.get(name, ()) if p[0] == "steps" and p[-1] == "hold"]
+        steps = [protocol.steps[p[1]] for p in holds if isinstance(p[1], int)]
+        pyrolysis = any(s.heat is not None and s.heat.with_ in furnaces for s in steps)
+        severity = "info" if bench.simulated else "error"
+        message = f"{name} = {parameter.text} is {parameter.provenance}, not published; confirm it"
+        rule = "FUR-013" if pyrolysis else "PAR-006"
+        path, hint = ("parameters", name), f"-p {name}={parameter.text!r}"
+        findings.append(document.finding(rule, path, message, hint, severity, key=True))
+    return findings
