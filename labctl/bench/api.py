@@ -29,6 +29,7 @@ __all__ = [
     "CommunicationError",
     "Driver",
     "DriverEntry",
+    "Effect",
     "InstrumentError",
     "Line",
     "NotDoneError",
@@ -75,8 +76,13 @@ class Port(Protocol):
 class Line(Protocol):
     """What a driver is given to open its port with: address, settings and clock, chosen by the bench."""
 
-    address: str
-    clock: Clock
+    @property
+    def address(self) -> str:
+        """Where the instrument is, e.g. `serial:///dev/ttyUSB0`."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that readings are stamped and waits are made with."""
 
     def open_stream(
         self,
@@ -199,6 +205,20 @@ class Driver(ABC):
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """How a verb shows itself where the instrument has no question for it: unverified until this is seen.
+
+    signal: the reading that tells, good and within `tolerance` (in its unit) of the target in `within_s` seconds.
+    argument: name of the verb's argument that is the target; "" for a target of 0.
+    """
+
+    signal: str
+    argument: str
+    tolerance: float
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class DriverEntry:
     """The declaration of a driver, found by its entry point in the group `labctl.drivers`.
 
@@ -209,6 +229,7 @@ class DriverEntry:
     unverified: items nobody has confirmed on real hardware yet.
     host_ramp: the instrument has no ramp of its own; labctl moves its setpoint with the verb `renew`.
     lease_s: its dead-man; a `heat` lapses when `renew` stays away that long. None: it has none.
+    effects: by verb, how what cannot be read back is seen.
     """
 
     name: str
@@ -224,4 +245,5 @@ class DriverEntry:
     unverified: tuple[str, ...] = ()
     host_ramp: bool = False
     lease_s: float | None = None
+    effects: Mapping[str, Effect] = field(default_factory=dict)
     api: int = DRIVER_API
