@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from labctl_simulators.devices.api import Bindings, Session
 from labctl_simulators.devices.keithley import Keithley2450, attach
-from labctl_simulators.physics.halfcell import Electrode, HalfCell
+from labctl_simulators.physics.electrode import Electrode
+from labctl_simulators.physics.halfcell import HalfCell
 
 READ = b':READ? "defbuffer1",SOUR,READ,REL,SOURSTAT\n'
 BATTERY_METHOD = (

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labctl.bench.api import (
+    CAPABILITIES,
+    GOOD,
+    NOT_READY,
+    SILENT,
+    CommunicationError,
+    NotDoneError,
+    RefusedError,
+)
+from labctl_drivers.keithley import ENTRY, SIGNALS, Keithley
+from labctl_simulators.devices.api import Bindings
+from labctl_simulators.devices.keithley import Keithley2450, attach
+from labctl_simulators.physics.electrode import Electrode
+from labctl_simulators.physics.halfcell import HalfCell
+from tests.drivers.bench import SPOILT, VirtualClock, Wire, mounted
+
+CHARGE = {"voltage_v": 3.8, "limit_a": 2e-4}
+
+
+class Rig(NamedTuple):
+    clock: VirtualClock
+    cell: HalfCell
+    device: Keithley2450
+    wire: Wire
+    driver: Keithley
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    clock, cell = VirtualClock(), HalfCell()
+    cell.assemble(Electrode(), active_mass_mg=1.7)
+    cell.fraction_out = 0.02
+    device, session = attach(Bindings(now=clock.now, cell=cell), {}, "04096331")
+    assert isinstance(device, Keithley2450)
+    wire = Wire(session)
+    with mounted("keithley-test/cycler", wire, clock) as line:
+        driver = Keithley(line, {})
+        driver.open()
+        yield Rig(clock, cell, device, wire, driver)
+        driver.close()
+
+
+def value(rig: Rig, name: str) -> float | None:
+    index = [s.name for s in SIGNALS].index(name)
+    reading = rig.driver.read()[index]
+    assert reading.quality is GOOD
+    return reading.value
+
+
+def test_it_offers_what_a_cycler_must() -> None:
+    signals = {s.name: s.unit for s in ENTRY.signals}
+    assert signals == dict(CAPABILITIES["cycler"].signals)
+    assert ENTRY.capabilities == ("cycler",)
+
+
+def test_identity_and_safety_settings_are_audited(rig: Rig) -> None:
+    audit = rig.driver.audit()
+    assert audit.ok
+    assert audit.identity["model"] == "2450"
+    assert audit.identity["serial_number"] == "04096331"
+    assert audit.identity["firmware"] == "1.6.7c"
+
+
+def test_output_off_in_normal_mode_fails_the_audit(rig: Rig) -> None:
+    rig.device.set("off_mode", "NORM")
+    audit = rig.driver.audit()
+    assert [item.name for item in audit.items if not item.ok] == ["output-off state"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "found", "item"),
+    [
+        ("four_wire", False, "four-wire sense"),
+        ("source", "CURR", "source function"),
+        ("sense", "VOLT", "sense function"),
+        ("readback", False, "source read-back"),
+    ],
+)
+def test_each_setting_that_safety_rests_on_fails_the_audit(
+    rig: Rig, setting: str, found: object, item: str
+) -> None:
+    rig.device.set(setting, found)
+    assert [i.name for i in rig.driver.audit().items if not i.ok] == [item]
+
+
+def test_old_errors_are_drained_and_fail_the_audit_once(rig: Rig) -> None:
+    rig.device.error(-222, "Data out of range", 0.0)
+    (item,) = [i for i in rig.driver.audit().items if not i.ok]
+    assert item.name == "error queue"
+    assert "-222" in item.found
+    assert rig.driver.audit().ok
+
+
+def test_an_output_found_on_outside_of_the_window_fails_the_audit(rig: Rig) -> None:
+    rig.device.set("level_v", 4.5)
+    rig.device.set("output", True)
+    assert [i.name for i in rig.driver.audit().items if not i.ok] == ["armed voltage"]
+
+
+def test_opening_with_the_output_on_changes_nothing(rig: Rig) -> None:
+    rig.driver.execute("source", CHARGE)
+    rig.driver.close()
+    before = dict(rig.device.settings)
+    rig.driver.open()
+    assert rig.device.settings == before
+    assert rig.cell.current_a == 2e-4
+
+
+def test_a_cell_at_rest_shows_its_voltage_and_no_current(rig: Rig) -> None:
+    assert value(rig, "voltage") == pytest.approx(rig.cell.voltage_v, abs=1e-6)
+    assert value(rig, "current") == 0.0
+    assert value(rig, "output") == 0.0
+
+
+def test_a_cell_at_rest_on_two_wires_is_not_measured(rig: Rig) -> None:
+    rig.device.set("four_wire", False)
+    assert rig.driver.read()[0].quality is NOT_READY
+
+
+def test_one_reading_is_one_query(rig: Rig) -> None:
+    rig.wire.carried.clear()
+    rig.driver.read()
+    assert rig.wire.carried == [b':READ? "defbuffer1",SOUR,READ,REL,SOURSTAT\n']
+
+
+def test_sourcing_reads_everything_back_before_the_output_goes_on(rig: Rig) -> None:
+    rig.wire.carried.clear()
+    back = rig.driver.execute("source", CHARGE)
+    assert back == {"voltage_v": 3.8, "limit_a": 2e-4, "output": 1.0, "off_mode": "HIMP"}
+    sent = b"".join(rig.wire.carried).decode().split("\n")
+    assert sent.index(":SOUR:VOLT:ILIM?") < sent.index(":SOUR:VOLT?") < sent.index(":OUTP ON")
+    assert rig.cell.current_a == 2e-4
+    assert value(rig, "limited") == 1.0
+    assert value(rig, "output") == 1.0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"voltage_v": 4.2, "limit_a": 2e-4},
+        {"voltage_v": 1.9, "limit_a": 2e-4},
+        {"voltage_v": float("nan"), "limit_a": 2e-4},
+        {"voltage_v": 3.8, "limit_a": 0.0},
+        {"voltage_v": 3.8, "limit_a": -2e-4},
+        {"voltage_v": 3.8, "limit_a": 1.2},
+        {"voltage_v": 3.8, "limit_a": float("nan")},
+    ],
+)
+def test_sourcing_outside_of_the_window_is_refused_and_nothing_is_sent(
+    rig: Rig, args: dict[str, float]
+) -> None:
+    rig.wire.carried.clear()
+    with pytest.raises(RefusedError):
+        rig.driver.execute("source", args)
+    assert rig.wire.carried == []
+
+
+def test_a_bench_may_allow_less_current(rig: Rig) -> None:
+    driver = Keithley(rig.driver.line, {"max_current_a": 0.01})
+    with pytest.raises(RefusedError):
+        driver.execute("source", {"voltage_v": 3.8, "limit_a": 0.02})
+
+
+def test_an_unknown_option_names_the_nearest(rig: Rig) -> None:
+    with pytest.raises(ValueError, match="max_current_a"):
+        Keithley(rig.driver.line, {"max_curent_a": 0.01})
+
+
+def test_a_limit_that_does_not_take_effect_leaves_the_output_off(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obey = Keithley2450.set
+    monkeypatch.setattr(
+        Keithley2450, "set", lambda self, name, v: None if name == "limit_a" else obey(self, name, v)
+    )
+    with pytest.raises(NotDoneError, match="ILIM"):
+        rig.driver.execute("source", CHARGE)
+    assert not rig.device.settings["output"]
+
+
+def test_open_circuit_stops_the_current_in_high_impedance(rig: Rig) -> None:
+    rig.driver.execute("source", CHARGE)
+    rig.device.set("off_mode", "NORM")
+    assert rig.driver.execute("open_circuit", {}) == {"output": 0.0, "off_mode": "HIMP"}
+    assert rig.cell.current_a == 0.0
+    assert rig.driver.execute("open_circuit", {})["output"] == 0.0
+
+
+def test_an_output_that_stays_on_is_reported(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.driver.execute("source", CHARGE)
+    monkeypatch.setattr(Keithley2450, "set", lambda self, name, v: None)
+    with pytest.raises(NotDoneError, match="output"):
+        rig.driver.execute("open_circuit", {})
+
+
+@pytest.mark.parametrize("fault", SPOILT)
+def test_a_failing_wire_is_silent_and_never_a_number(rig: Rig, fault: str) -> None:
+    rig.wire.spoil = SPOILT[fault]
+    for _ in range(3):
+        assert all(r.quality is SILENT and r.value is None for r in rig.driver.read())
+    rig.wire.spoil = lambda replies: replies
+    assert all(r.quality is GOOD for r in rig.driver.read())
+
+
+def test_a_lost_reply_to_output_on_is_an_unknown_outcome(rig: Rig) -> None:
+    def lose_the_output(replies: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+        return [] if rig.wire.carried[-1] == b":OUTP?\n" and rig.device.settings["output"] else replies
+
+    rig.wire.spoil = lose_the_output
+    with pytest.raises(CommunicationError):
+        rig.driver.execute("source", CHARGE)
+
+
+def test_a_repeated_reply_is_not_taken_for_the_next_reading(rig: Rig) -> None:
+    rig.wire.spoil = lambda replies: replies * 2
+    seen = []
+    for _ in range(4):
+        seen.append(rig.driver.read()[2])
+        rig.clock.sleep(1.0)
+    good = [r.value for r in seen if r.quality is GOOD]
+    assert len(good) == len(set(good))
+
+
+def test_a_silence_takes_its_timeout_of_bench_time_only(rig: Rig) -> None:
+    rig.wire.spoil = SPOILT["silence"]
+    before = rig.clock.now()
+    rig.driver.read()
+    assert rig.clock.now() - before == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_full_charge_ends_at_its_voltage_with_the_limit_bit_dropping(rig: Rig) -> None:
+    rig.driver.execute("source", CHARGE)
+    limited, volts, amps = [], [], []
+    for _ in range(800):
+        rig.clock.sleep(5.0)
+        for _ in range(5):
+            rig.cell.step(1.0)
+        voltage, current, _, limit, _ = rig.driver.read()
+        assert voltage.value is not None
+        assert current.value is not None
+        amps.append(current.value)
+        volts.append(voltage.value)
+        limited.append(limit.value)
+        if not limit.value:
+            break
+    assert volts[-1] == pytest.approx(3.8, abs=1e-3)
+    assert max(volts) <= 3.8 + 1e-3
+    assert all(limited[:-1])
+    assert amps[-1] < 2e-4
+
+
+@given(garbage=st.binary(max_size=60))
+def test_no_reply_but_a_reading_becomes_a_number(garbage: bytes) -> None:
+    clock = VirtualClock()
+    cell = HalfCell()
+    _, session = attach(Bindings(now=clock.now, cell=cell), {}, "1")
+    wire = Wire(session)
+    with mounted("keithley-garbage/cycler", wire, clock) as line:
+        driver = Keithley(line, {})
+        driver.open()
+        wire.spoil = lambda replies: [(0.01, garbage.replace(b",", b";") + b"\n")]
+        assert all(r.quality is SILENT for r in driver.read())
+        driver.close()
