@@ -1,8 +1,8 @@
 """IKA hotplate stirrers (RCT digital, C-MAG, Plate) over NAMUR commands on RS232: 9600 7E1.
 
 Writes are silent, so each is followed by reading the setpoint; what has no question at all (is the
-heater on, does the motor turn) shows only by its effect, which the entry's text declares. The heater
-is never started from here: the capability has no verb for it.
+heater on, does the motor turn) shows only by its effect, which the entry declares. The heater is
+never started from here: the capability has no verb for it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from labctl.bench.api import (
     CommunicationError,
     Driver,
     DriverEntry,
+    Effect,
     Line,
     NotDoneError,
     Quality,
@@ -232,8 +233,13 @@ ENTRY = DriverEntry(
     options=OPTIONS,
     unverified=(
         "everything: manuals and other drivers were read, no instrument was connected",
-        "stir: the motor's start has no question; verified by effect (speed comes near its setpoint)",
-        "stir_off, heat_off: setpoint read back at 0, the stop itself by effect (speed, temperature falling)",
+        "that a setpoint of 0 holds the heater off where the silent STOP_1 was lost",
         "IN_PV_1 without a probe",
     ),
+    # Starting and stopping the motor are silent and have no question; 10 % of 500 rpm, and ten time constants
+    # of a drive, are assumed.
+    effects={
+        "stir": Effect("speed", "speed_rpm", 50.0, 20.0),
+        "stir_off": Effect("speed", "", 50.0, 20.0),
+    },
 )

@@ -208,7 +208,7 @@ class Driver(ABC):
 class Effect:
     """How a verb shows itself where the instrument has no question for it: unverified until this is seen.
 
-    signal: the reading that tells, good and within `tolerance` (in its unit) of the target in `within_s` seconds.
+    signal: the reading that tells, good and within `tolerance` (its unit) of the target in `within_s` s.
     argument: name of the verb's argument that is the target; "" for a target of 0.
     """
 
