@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from labctl_simulators.devices.api import Bindings, MassFlowModel, Replies
@@ -207,38 +208,25 @@ class Alicat:
 
     def frame(self) -> bytes:
         """One data frame, as `A +014.62 +021.89 +000.00 +000.00 +078.95     N2`."""
-        bar = self.model.pressure_bar
-        mass = self.model.indicated_sccm
-        celsius = self._ambient_c
-        volume = mass * (celsius + 273.15) / _STANDARD_K * _STANDARD_BAR / bar
-        decimals = self._decimals
-        if self._version < (8, 0):
-            setpoint = b"%0*.*f" % (6, decimals, self.setpoint_sccm)
-        else:
-            setpoint = b"%+0*.*f" % (7, decimals, self.setpoint_sccm)
-        numbers = b"%+07.2f %+07.2f %+0*.*f %+0*.*f %s" % (
-            bar * _PSI_PER_BAR,
-            celsius,
-            7,
-            decimals,
-            volume,
-            7,
-            decimals,
-            mass,
-            setpoint,
-        )
+        tail = self._tail() if self.held or self.locked or self.tokens else b""
         if self.dashed:
-            numbers = b" ".join(b"-------" for _ in range(5))
-        gas = GASES[self.gas][0].encode()
-        tail = b"".join(b" %s" % token.encode() for token in self._status()) if self._has_status else b""
-        return b"%s %s %6s%s\r" % (self.unit, numbers, gas, tail)
+            return b"%s%s %6s%s\r" % (self.unit, 5 * b" -------", GASES[self.gas][0].encode(), tail)
+        model = self.model
+        return _frame(
+            self.unit,
+            model.pressure_bar,
+            self._ambient_c,
+            model.indicated_sccm,
+            self.setpoint_sccm,
+            self._decimals,
+            self._version >= (8, 0),
+            self.gas,
+            tail,
+        )
 
-    @property
-    def _has_status(self) -> bool:
-        return self.held or self.locked or bool(self.tokens)
-
-    def _status(self) -> list[str]:
-        return [*self.tokens, *(["HLD"] if self.held else []), *(["LCK"] if self.locked else [])]
+    def _tail(self) -> bytes:
+        tokens = [*self.tokens, *(["HLD"] if self.held else []), *(["LCK"] if self.locked else [])]
+        return "".join(f" {token}" for token in tokens).encode()
 
     def _digits(self, value: float) -> bytes:
         return b"%+0*.*f" % (7, self._decimals, value)
@@ -270,6 +258,27 @@ class Alicat:
         )
         gap = b"  " if self._legacy_table else b" "
         return b"".join(b"%s%sD%02d %s\r" % (self.unit, gap, n, row.encode()) for n, row in enumerate(rows))
+
+
+@lru_cache(256)
+def _frame(
+    unit: bytes,
+    bar: float,
+    celsius: float,
+    mass_sccm: float,
+    setpoint_sccm: float,
+    decimals: int,
+    signed_setpoint: bool,
+    gas: int,
+    tail: bytes,
+) -> bytes:
+    """The text of a frame; firmware below 8 prints the setpoint without a sign."""
+    volume = mass_sccm * (celsius + 273.15) / _STANDARD_K * _STANDARD_BAR / bar
+    flow = b"%%+07.%df" % decimals
+    setpoint = flow if signed_setpoint else b"%%06.%df" % decimals
+    form = b"%s %+07.2f %+07.2f " + flow + b" " + flow + b" " + setpoint + b" %6s%s\r"
+    short = GASES[gas][0].encode()
+    return form % (unit, bar * _PSI_PER_BAR, celsius, volume, mass_sccm, setpoint_sccm, short, tail)
 
 
 def _modern_table(decimals: int) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from math import exp, log
 from typing import Any
 
@@ -47,6 +48,7 @@ class Rapidox:
         self._now = bindings.now
         self._zr = str(options.get("model", "1100E")) == "1100ZR"
         self.shown_ppm = oxygen() or 0.0
+        self._open = False
         self.silent = self.heater_broken = self.no_sensor = self.cleaning = self.user_setup = False
         self.state = 0
         self.alarms = ""
@@ -57,6 +59,7 @@ class Rapidox:
     def tick(self, now_s: float) -> None:
         """Follow the gas, one second's worth."""
         ppm = self._oxygen()
+        self._open = ppm is None
         if ppm is not None:
             self.shown_ppm += (ppm - self.shown_ppm) * _PER_TICK
 
@@ -72,8 +75,9 @@ class Rapidox:
         return [(THINKING_S + self.late_s, self.garbage + line + b"\r\n")]
 
     def _message(self) -> bytes:
+        """What it says instead of a number, or nothing."""
         on_for = self._now() - self._on_since_s
-        if self.no_sensor or self._oxygen() is None:
+        if self.no_sensor or self._open:
             return b"!No sensor or sensor fault"
         if on_for < INITIALISING_S:
             return b"!Initialising"
@@ -88,25 +92,23 @@ class Rapidox:
     def _line(self) -> bytes:
         ppm = max(self.shown_ppm, 1e-3)
         millivolt = 1000.0 * _R_OVER_4F * CELL_K * log(_AIR_PPM / ppm)
-        seconds = int(self._now())
-        minutes, second = divmod(seconds, 60)
-        hours, minute = divmod(minutes, 60)
-        days, hour = divmod(hours, 24)
-        day = date.fromordinal(_FIRST_DAY + days)
-        return (b"d%.3E,%.3E,%.3E,,%02d:%02d:%02d,%02d/%02d/%02d,,,%s,%d" if self._zr else
-                b"d%.3E,%.3E,%.3E,%02d:%02d:%02d,%02d/%02d/%02d,%s,%d") % (
-            ppm,
-            millivolt,
-            1.0,
-            hour,
-            minute,
-            second,
-            day.day,
-            day.month,
-            day.year % 100,
-            self.alarms.encode(),
-            self.state,
-        )  # fmt: skip
+        minutes, second = divmod(int(self._now()), 60)
+        time, day = _minute(minutes)
+        form = (
+            b"d%.3E,%.3E,1.000E+00,,%s%02d,%s,,,%s,%d"
+            if self._zr
+            else b"d%.3E,%.3E,1.000E+00,%s%02d,%s,%s,%d"
+        )
+        return form % (ppm, millivolt, time, second, day, self.alarms.encode(), self.state)
+
+
+@lru_cache(4)
+def _minute(minutes: int) -> tuple[bytes, bytes]:
+    """Its clock at that minute since it was set: `HH:MM:` and `DD/MM/YY`."""
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    day = date.fromordinal(_FIRST_DAY + days)
+    return b"%02d:%02d:" % (hour, minute), day.strftime("%d/%m/%y").encode()
 
 
 _PER_TICK = 1.0 - exp(-1.0 / LAG_S)
