@@ -72,7 +72,7 @@ class Sensor:
 
     plant: Plant
     source: Callable[[], float]
-    number: int
+    channel: int
     offset: float = 0.0
     noise: float = 0.05
     relative: float = 0.0
@@ -84,12 +84,13 @@ class Sensor:
         """The value of this tick, None when broken."""
         if self.broken:
             return None
-        plant = self.plant
-        if self._tick != plant.tick:
-            self._tick = plant.tick
+        tick = self.plant.tick
+        if self._tick != tick:
+            self._tick = tick
             true = self.source()
-            chance = normal(plant.noise_seed, self.number, plant.tick)
-            self._value = true + self.offset + (self.noise + self.relative * true) * chance
+            self._value = (
+                true + self.offset + (self.noise + self.relative * true) * normal(self.channel, tick)
+            )
         return self._value
 
 
@@ -102,7 +103,6 @@ class Plant:
 
     def __init__(self, spec: Mapping[str, Any], seed: int | None) -> None:
         self.seed = seed
-        self.noise_seed = seed or 0
         self.tick = 0
         self.next_s = 1.0
         self.ambient_c = float(spec.get("ambient_c", 22.0)) + self.spread("ambient", -AMBIENT_K, AMBIENT_K)
@@ -152,7 +152,7 @@ class Plant:
 
     def spread(self, what: str, low: float, high: float) -> float:
         """A fixed deviation of this plant in [low, high), by name; zero in the nominal plant."""
-        return 0.0 if self.seed is None else uniform(self.seed, channel(what), 0, low, high)
+        return 0.0 if self.seed is None else uniform(self.seed, what, low, high)
 
     def _chamber(self, name: str, spec: Mapping[str, Any]) -> Chamber:
         """Build the model of a chamber from its part of the spec."""
@@ -194,7 +194,7 @@ class Plant:
                 self._wire_furnace(name, place, chamber.furnace, spec.get("provides"), bindings)
             elif wired_to == "flow":
                 gain = self.spread(f"{name} flow", -FLOW_GAIN, FLOW_GAIN)
-                flow = MassFlow(float(options.get("full_scale_sccm", 1000.0)), gain)
+                flow = MassFlow(float(options.get("sim_full_scale_sccm", 1000.0)), gain)
                 bindings.mass_flow = self.flows[name] = flow
                 chamber.flows.append(flow)
             elif wired_to == "oxygen":
@@ -236,7 +236,7 @@ class Plant:
     ) -> Sense:
         """A sensor of this plant by name, with a fixed offset within ±spread."""
         offset = self.spread(f"{name} offset", -spread, spread) if spread else 0.0
-        sensor = Sensor(self, source, channel(name), offset, noise, relative)
+        sensor = Sensor(self, source, channel(self.seed or 0, name), offset, noise, relative)
         self.sensors[name] = sensor
         return sensor.read
 

@@ -30,6 +30,9 @@ class TubeAtmosphere:
 
     oxygen_ppm: float = field(default=AIR_PPM, init=False)
     _adsorbed_cm3: float = field(default=0.0, init=False)
+    _flow_sccm: float = field(default=-1.0, init=False)
+    _through_sccm: float = field(default=0.0, init=False)
+    _oxygen_sccm_ppm: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.open_to_air()
@@ -41,9 +44,12 @@ class TubeAtmosphere:
 
     def step(self, dt: float, flow_sccm: float, tube_c: float) -> None:
         """Move on by `dt` seconds with `flow_sccm` of supply gas into a tube at `tube_c` degC."""
-        air_sccm = self.leak_sccm + exp(-0.1 * flow_sccm)
-        through_sccm = flow_sccm + air_sccm
-        oxygen = flow_sccm * self.inlet_ppm + air_sccm * AIR_PPM
+        if flow_sccm != self._flow_sccm:
+            self._flow_sccm = flow_sccm
+            air_sccm = self.leak_sccm + exp(-0.1 * flow_sccm)
+            self._through_sccm = flow_sccm + air_sccm
+            self._oxygen_sccm_ppm = flow_sccm * self.inlet_ppm + air_sccm * AIR_PPM
+        through_sccm, oxygen = self._through_sccm, self._oxygen_sccm_ppm
         if tube_c > 100.0 and self._adsorbed_cm3 > 1e-9:
             released = self._adsorbed_cm3 * min(1.0, (tube_c - 100.0) / 200.0) * dt / 1500.0
             self._adsorbed_cm3 -= released

@@ -28,6 +28,7 @@ class TubeFurnace:
     heater_w: full power. *_j_per_k: heat capacities. *_w_per_k: conductances between neighbours.
     *_radiation_m2: effective area times emissivity. gas_w_per_k_sccm: heat that process gas carries off.
     thermocouple_tau_s: time constant of the thermocouple. ambient_c: temperature at which it starts, at rest.
+    Capacities, conductances and the time constant are taken once: `step` runs a hundred thousand times a run.
     """
 
     ambient_c: float = 22.0
@@ -55,52 +56,58 @@ class TubeFurnace:
     sample_c: float = field(init=False)
     thermocouple_c: float = field(init=False)
     _resting: bool = field(default=True, init=False)
+    _capacities: tuple[float, float, float, float] = field(init=False)
+    _exchange: tuple[float, float, float, float, float, float, float, float, float, float] = field(init=False)
 
     def __post_init__(self) -> None:
         self.element_c = self.insulation_c = self.tube_c = self.ambient_c
         self.sample_c = self.thermocouple_c = self.ambient_c
+        self._capacities = (
+            self.element_j_per_k,
+            self.insulation_j_per_k,
+            self.tube_j_per_k,
+            self.sample_j_per_k,
+        )
+        self._exchange = (
+            self.element_insulation_w_per_k,
+            self.insulation_ambient_w_per_k,
+            self.element_tube_w_per_k,
+            self.element_tube_radiation_m2 * STEFAN_BOLTZMANN,
+            self.tube_sample_w_per_k,
+            self.tube_sample_radiation_m2 * STEFAN_BOLTZMANN,
+            self.tube_ambient_w_per_k,
+            self.gas_w_per_k_sccm,
+            self.tube_end_radiation_m2 * STEFAN_BOLTZMANN,
+            self.thermocouple_tau_s,
+        )
 
     def set_duty(self, duty: float) -> None:
         """Power the element at this fraction of full power, clipped to 0..1, until told otherwise."""
         self.duty = 0.0 if duty < 0.0 else 1.0 if duty > 1.0 else duty
 
-    def soak(self, temperature_c: float) -> None:
-        """Put tube, sample and thermocouple at one temperature, the insulation at its steady state there."""
-        span = temperature_c - self.ambient_c
-        inner, outer = self.element_insulation_w_per_k, self.insulation_ambient_w_per_k
-        self.element_c = self.tube_c = self.sample_c = self.thermocouple_c = temperature_c
-        self.insulation_c = self.ambient_c + span * inner / (inner + outer)
-        self._resting = False
-
     def step(self, dt: float, ambient_c: float, gas_sccm: float) -> None:
         """Move on by `dt` seconds. A furnace at rest at ambient temperature stays exactly there."""
         duty = self.duty
-        self.heater_w = power = duty * self.full_power_w
         if duty == 0.0 and self._resting:
             return
+        self.heater_w = power = duty * self.full_power_w
+        element_capacity, insulation_capacity, tube_capacity, sample_capacity = self._capacities
+        g_inner, g_outer, g_tube, r_tube, g_sample, r_sample, g_room, g_gas, r_ends, tau = self._exchange
         ambient = ambient_c + KELVIN
         element, insulation = self.element_c + KELVIN, self.insulation_c + KELVIN
         tube, sample = self.tube_c + KELVIN, self.sample_c + KELVIN
         tube2, ambient2 = tube * tube, ambient * ambient
-        radiation = self.element_tube_radiation_m2 * STEFAN_BOLTZMANN
-        to_tube = (element - tube) * (
-            self.element_tube_w_per_k + radiation * (element * element + tube2) * (element + tube)
-        )
-        radiation = self.tube_sample_radiation_m2 * STEFAN_BOLTZMANN
-        to_sample = (tube - sample) * (
-            self.tube_sample_w_per_k + radiation * (tube2 + sample * sample) * (tube + sample)
-        )
-        radiation = self.tube_end_radiation_m2 * STEFAN_BOLTZMANN
-        to_room = (self.tube_ambient_w_per_k + self.gas_w_per_k_sccm * gas_sccm) * (tube - ambient)
-        to_room += radiation * (tube2 * tube2 - ambient2 * ambient2)
-        to_insulation = self.element_insulation_w_per_k * (element - insulation)
-        to_shell = self.insulation_ambient_w_per_k * (insulation - ambient)
-        self.element_c += dt * (power - to_insulation - to_tube) / self.element_j_per_k
-        self.insulation_c += dt * (to_insulation - to_shell) / self.insulation_j_per_k
-        self.tube_c += dt * (to_tube - to_sample - to_room) / self.tube_j_per_k
-        self.sample_c += dt * to_sample / self.sample_j_per_k
-        lag = exp(-dt / self.thermocouple_tau_s)
-        self.thermocouple_c = self.tube_c + (self.thermocouple_c - self.tube_c) * lag
+        to_insulation = g_inner * (element - insulation)
+        to_shell = g_outer * (insulation - ambient)
+        to_tube = (g_tube + r_tube * (element * element + tube2) * (element + tube)) * (element - tube)
+        to_sample = (g_sample + r_sample * (tube2 + sample * sample) * (tube + sample)) * (tube - sample)
+        to_room = (g_room + g_gas * gas_sccm) * (tube - ambient)
+        to_room += r_ends * (tube2 * tube2 - ambient2 * ambient2)
+        self.element_c += dt * (power - to_insulation - to_tube) / element_capacity
+        self.insulation_c += dt * (to_insulation - to_shell) / insulation_capacity
+        self.tube_c = tube_c = self.tube_c + dt * (to_tube - to_sample - to_room) / tube_capacity
+        self.sample_c += dt * to_sample / sample_capacity
+        self.thermocouple_c = tube_c + (self.thermocouple_c - tube_c) * exp(-dt / tau)
         self._resting = duty == 0.0 and self._rest(ambient_c)
 
     def _rest(self, ambient_c: float) -> bool:

@@ -48,9 +48,9 @@ class Hotplate:
         """Move on by `dt` seconds. A plate at rest at ambient temperature stays exactly there."""
         if self.speed_rpm != self.speed_setpoint_rpm:
             self._drive(dt)
-        power = min(max(self.heater_w, 0.0), self.max_heater_w)
-        if power == 0.0 and self._resting:
+        if self._resting and self.heater_w <= 0.0:
             return
+        power = min(max(self.heater_w, 0.0), self.max_heater_w)
         plate, liquid = self.plate_c, self.liquid_c
         plate_k, ambient_k = plate + 273.15, ambient_c + 273.15
         loss = self.loss_w_per_k * (plate - ambient_c) + 3e-10 * (plate_k**4 - ambient_k**4)

@@ -34,6 +34,8 @@ class MassFlow:
     supply_ok: bool = field(default=True, init=False)
     indicated_sccm: float = field(default=0.0, init=False)
     flow_sccm: float = field(default=0.0, init=False)
+    _settled_at: float | None = field(default=None, init=False)
+    _settled_supply: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         self.flow_sccm = self._true()
@@ -45,14 +47,19 @@ class MassFlow:
 
     def step(self, dt: float) -> None:
         """Move on by `dt` seconds."""
+        if self._settled_at == self.setpoint_sccm and self._settled_supply is self.supply_ok:
+            return
+        self._settled_at = None
         wanted = self.setpoint_sccm if self.supply_ok else 0.0
         if wanted < 0.01 * self.full_scale_sccm:
             wanted = 0.0
         elif wanted > self.full_scale_sccm:
             wanted = self.full_scale_sccm
-        gap = self.indicated_sccm - wanted
-        if gap:
-            self.indicated_sccm = wanted + (gap * exp(-dt / self.tau_s) if abs(gap) > 1e-6 else 0.0)
+        gap = (self.indicated_sccm - wanted) * exp(-dt / self.tau_s)
+        if abs(gap) < 1e-6:
+            gap = 0.0
+            self._settled_at, self._settled_supply = self.setpoint_sccm, self.supply_ok
+        self.indicated_sccm = wanted + gap
         self.flow_sccm = self._true()
 
     def _true(self) -> float:

@@ -40,10 +40,10 @@ class ConvectionOven:
     def step(self, dt: float, ambient_c: float) -> None:
         """Move on by `dt` seconds. An oven at rest at ambient temperature stays exactly there."""
         duty = self.duty
+        if duty <= 0.0 and self._resting:
+            return
         duty = 0.0 if duty < 0.0 else 1.0 if duty > 1.0 else duty
         self.heater_w = power = duty * self.full_power_w
-        if duty == 0.0 and self._resting:
-            return
         air, wall, load = self.air_c, self.wall_c, self.load_c
         to_wall = self.air_wall_w_per_k * (air - wall)
         to_load = self.air_load_w_per_k * (air - load)
