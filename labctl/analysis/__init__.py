@@ -1,0 +1,113 @@
+"""What it means: a run judged from the record alone, never from the plant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from labctl.analysis.capacity import CycleSummary, HalfCycle, half_cycles, summarise
+from labctl.analysis.model import Analysis, EnteredValue, Row, StepRecord, Verdict
+from labctl.analysis.record import Record, entered_values, read_record, remarks, step_records
+from labctl.analysis.telemetry import charted, cycler_samples, gas_litres, profiles
+from labctl.analysis.verdict import judge, result_key
+from labctl.protocol.plan import Cycle, Gas, Heat, Purge
+from labctl.store.reader import Reader
+
+__all__ = ["Analysis", "Row", "Verdict", "analyse", "result_key"]
+
+
+def analyse(reader: Reader, run_id: str, *, charts: bool = True) -> Analysis:
+    """Judge a run, ended or not. Without `charts` the series are left out, which saves most of the time.
+
+    Raises:
+        UsageError: there is no such run.
+        StoreError: the record cannot be read.
+    """
+    record = read_record(reader, run_id)
+    plan, run = record.plan, record.run
+    steps = step_records(record)
+    entered = entered_values(record)
+    mass_g = next(
+        (e.value / 1000 for e in reversed(entered) if e.name == "active_mass" and e.unit == "mg"), None
+    )
+    halves = _halves(reader, record, steps)
+    cycles = summarise(halves, mass_g)
+    results = _results(reader, record, steps, entered, cycles)
+    return Analysis(
+        run_id=run_id,
+        plan=plan,
+        state=run.end_state or run.state,
+        reason=run.reason,
+        simulated=run.simulated or plan.simulated or reader.identity().simulated,
+        seed=run.seed,
+        started_utc=datetime.fromtimestamp(record.started_utc_ms / 1000, UTC).isoformat(),
+        duration_s=record.end_s - record.start_s,
+        planned_s=record.forecast.get("duration_s"),
+        steps=steps,
+        verdict=judge(reader, record, steps, results),
+        results=results,
+        series=charted(reader, record) if charts else (),
+        profiles=profiles(plan, steps),
+        halves=tuple(halves),
+        cycles=tuple(cycles),
+        active_mass_g=mass_g,
+        remarks=remarks(record),
+        entered=entered,
+        journal_head=record.head,
+        journal_rows=record.rows,
+    )
+
+
+def _halves(reader: Reader, record: Record, steps: tuple[StepRecord, ...]) -> list[HalfCycle]:
+    """The half-cycles of the last cycling step that was begun."""
+    for step, at in reversed(list(zip(record.plan.steps, steps, strict=True))):
+        if isinstance(step, Cycle) and at.start_s is not None:
+            end_s = record.end_s if at.end_s is None else record.start_s + at.end_s
+            samples = cycler_samples(reader, step, (record.start_s + at.start_s, end_s))
+            return half_cycles(*samples, lower_v=step.lower_v, upper_v=step.upper_v)
+    return []
+
+
+def _results(
+    reader: Reader,
+    record: Record,
+    steps: tuple[StepRecord, ...],
+    entered: tuple[EnteredValue, ...],
+    cycles: list[CycleSummary],
+) -> dict[str, float]:
+    """What came out, by quantity with its unit in the key. `duration_s` is that of the run."""
+    results = {result_key(e.name, e.unit): e.value for e in entered}
+    for at in steps:
+        for name, value in at.summary.get("derived", {}).items():
+            results[result_key(name, "%" if name == "solvent_loss" else "1")] = value
+    purges = [
+        at.actual_s
+        for step, at in zip(record.plan.steps, steps, strict=True)
+        if isinstance(step, Purge) and at.actual_s
+    ]
+    if purges:
+        results["purge_s"] = sum(purges)
+    litres = [gas_litres(reader, name, record.interval) for name in _gases(record)]
+    if any(each is not None for each in litres):
+        results["nitrogen_l"] = sum(each for each in litres if each is not None)
+    for cycle in cycles[:1]:
+        for key, value in (
+            ("charge_capacity_mah_per_g", cycle.charge_mah_per_g),
+            ("discharge_capacity_mah_per_g", cycle.discharge_mah_per_g),
+            ("coulombic_efficiency", cycle.coulombic_efficiency),
+        ):
+            if value is not None:
+                results[key] = value
+    results["duration_s"] = record.end_s - record.start_s
+    return results
+
+
+def _gases(record: Record) -> list[str]:
+    """The flow controllers that the plan uses, each once."""
+    names = []
+    for step in record.plan.steps:
+        if isinstance(step, Purge):
+            names.append(step.gas)
+        under = step.under if isinstance(step, Heat) else None
+        if isinstance(under, Gas):
+            names.append(under.instrument)
+    return list(dict.fromkeys(names))

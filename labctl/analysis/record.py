@@ -1,0 +1,171 @@
+"""What the journal says of a run: its plan, its forecast, its steps, and everything out of the ordinary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from pydantic import ValidationError as SchemaError
+
+from labctl.analysis.model import EnteredValue, Remark, StepRecord
+from labctl.errors import StoreError
+from labctl.model.events import BENCH_STREAM, Event
+from labctl.protocol.plan import Plan
+from labctl.store.reader import Reader, Run
+
+QUIET_TRIGGERS = frozenset({"START", "DONE"})
+"""Changes of state that every run goes through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A run's journal, read once. start_s: bench clock at START; end_s: at its last fact."""
+
+    run: Run
+    plan: Plan
+    forecast: dict[str, Any]
+    events: tuple[Event, ...]
+    start_s: float
+    end_s: float
+    started_utc_ms: int
+    head: str
+    rows: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Bench time of the first and the last moment of the run, in seconds."""
+        return self.start_s, self.end_s
+
+    def of(self, *kinds: str) -> Iterable[Event]:
+        """The events of these kinds, in order."""
+        return (event for event in self.events if event.kind in kinds)
+
+
+def read_record(reader: Reader, run_id: str) -> Record:
+    """Read a run's journal.
+
+    Raises:
+        UsageError: there is no such run.
+        StoreError: its plan is missing or cannot be read.
+    """
+    run = reader.run(run_id)
+    facts = reader.facts(run_id)
+    first, end_s = reader.interval(run_id)
+    started = next((f for f in facts if f.event.data.get("trigger") == "START"), facts[0])
+    bench = reader.events(BENCH_STREAM, kinds=("tripped", "alarm"))
+    events = [f.event for f in facts] + [e for e in bench if first <= e.t_s <= end_s]
+    rows, head = reader.streams()[run_id]
+    return Record(
+        run=run,
+        plan=_plan(reader, facts[0].event.data),
+        forecast=next((f.event.data for f in reversed(facts) if f.event.kind == "run_forecast"), {}),
+        events=tuple(sorted(events, key=lambda event: event.t_s)),
+        start_s=started.event.t_s,
+        end_s=end_s,
+        started_utc_ms=started.utc_ms,
+        head=head,
+        rows=rows,
+    )
+
+
+def _plan(reader: Reader, created: dict[str, Any]) -> Plan:
+    """The plan of a run. `plan_document` names its text; else the plan's hash does."""
+    data = json.loads(reader.document(created.get("plan_document") or created["plan"]))
+    for parameter in data.get("parameters", ()):
+        parameter.setdefault("text", f"{parameter['value']} {parameter['unit']}".strip())
+    try:
+        return Plan.model_validate(data)
+    except SchemaError as error:
+        raise StoreError(f"the plan of {created.get('run')} cannot be read: {error}") from error
+
+
+def step_records(record: Record) -> tuple[StepRecord, ...]:
+    """Every step of the plan, as forecast and as it went."""
+    planned = {step["id"]: step for step in record.forecast.get("steps", ())}
+    origin = min((step["start_s"] for step in planned.values()), default=0.0)
+    started = {e.data["id"]: e.t_s - record.start_s for e in reversed(list(record.of("step_started")))}
+    done = {e.data["id"]: e for e in record.of("step_done")}
+    records = []
+    for step in record.plan.steps:
+        forecast, ended = planned.get(step.id), done.get(step.id)
+        records.append(
+            StepRecord(
+                id=step.id,
+                kind=step.kind,
+                title=step.title,
+                planned_start_s=forecast["start_s"] - origin if forecast else None,
+                planned_end_s=forecast["end_s"] - origin if forecast else None,
+                start_s=started.get(step.id),
+                end_s=ended.t_s - record.start_s if ended else None,
+                summary=ended.data.get("summary", {}) if ended else {},
+            )
+        )
+    return tuple(records)
+
+
+def phases(record: Record, step_id: str) -> list[tuple[str, float, float, dict[str, Any]]]:
+    """The phases of a step as (phase, from, to, data), bench clock in seconds."""
+    found: list[tuple[str, float, float, dict[str, Any]]] = []
+    entered = [e for e in record.of("step_phase", "step_done") if e.data["id"] == step_id]
+    for event, following in pairwise(entered):
+        if event.kind == "step_phase":
+            found.append((event.data["phase"], event.t_s, following.t_s, event.data.get("data", {})))
+    return found
+
+
+def entered_values(record: Record) -> tuple[EnteredValue, ...]:
+    """Every value that answered a prompt, with the unit that was asked for."""
+    units = {
+        (prompt.data["id"], entry["name"]): entry["unit"]
+        for prompt in record.of("prompt")
+        for entry in prompt.data.get("enter", ())
+    }
+    return tuple(
+        EnteredValue(
+            step=answer.data["prompt"],
+            name=name,
+            value=value,
+            unit=units.get((answer.data["prompt"], name), ""),
+            by=answer.data.get("actor", ""),
+            at_s=answer.t_s - record.start_s,
+        )
+        for answer in record.of("answered")
+        for name, value in answer.data.get("values", {}).items()
+    )
+
+
+def remarks(record: Record) -> tuple[Remark, ...]:
+    """Alarms, trips, changes of state that not every run has, and commands that did not succeed."""
+    found = []
+    for event in record.events:
+        described = _remark(event)
+        if described is not None:
+            found.append(Remark(event.t_s - record.start_s, *described))
+    return tuple(found)
+
+
+def _remark(event: Event) -> tuple[str, str] | None:
+    data = event.data
+    match event.kind:
+        case "tripped":
+            return "trip", f"{data.get('message', data.get('guard'))}: {data.get('action', '')}".removesuffix(
+                ": "
+            )
+        case "alarm" if data["active"]:
+            return f"alarm, {data.get('priority', 'high')}", str(data.get("message", data["id"]))
+        case "alarm":
+            return "alarm over", str(data.get("message", data["id"]))
+        case "state_changed" if data.get("trigger") not in QUIET_TRIGGERS:
+            by = f", by {data['actor']}" if data.get("actor") else ""
+            return str(data["trigger"]).lower(), f"{data.get('reason') or data['to']}{by}"
+        case "result" if data["outcome"] != "ok":
+            return f"command {data['outcome']}", str(data.get("detail", data["id"]))
+        case "purge_voided":
+            return "purge lost", f"{data['chamber']}: {data.get('cause', '')}"
+        case "request" if not data.get("accepted", True):
+            return "refused", f"{data.get('verb')} by {data.get('actor')}: {data.get('outcome')}"
+        case _:
+            return None

@@ -1,0 +1,57 @@
+"""Numbers as a report shows them: durations in words, formulas with subscripts, no false precision."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+DECIMALS = {"degC": 1, "K": 1, "sccm": 1, "wt%": 2, "mAh/g": 1, "L": 1, "kWh": 2, "%": 1, "1": 4}
+"""Digits after the point for a unit; other units get four significant digits."""
+
+UNITS = {"degC": "°C", "wt%": "wt %", "1": "", "mAh/g": "mAh g⁻¹", "K/min": "K min⁻¹", "L": "L"}
+"""Units as typography has them."""
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A value with its unit, for example `6 h 2 min`, `799.8 °C` or a dash where there is none."""
+    if value is None:
+        return "–"
+    if unit == "s":
+        return duration(value)
+    shown = UNITS.get(unit, unit)
+    return f"{number(value, unit)} {shown}".rstrip()
+
+
+def number(value: float, unit: str) -> str:
+    """A value without its unit."""
+    decimals = DECIMALS.get(unit)
+    text = f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
+    if "." in text and "e" not in text:
+        text = text.rstrip("0").rstrip(".") if decimals is None else text
+    return text.replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two units that tell most: `24 h 1 min`, `35 min 6 s`, `4.2 s`."""
+    sign = "−" if seconds < 0 else ""
+    seconds = abs(seconds)
+    if seconds < MINUTE:
+        return f"{sign}{seconds:.3g} s"
+    if seconds < HOUR:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{sign}{minutes} min" + (f" {rest} s" if rest else "")
+    hours, minutes = divmod(round(seconds / MINUTE), 60)
+    return f"{sign}{hours} h" + (f" {minutes} min" if minutes else "")
+
+
+def clock(seconds: float) -> str:
+    """A time since the start: `63:07` hours and minutes."""
+    hours, minutes = divmod(round(seconds / MINUTE), 60)
+    return f"{hours}:{minutes:02d}"
+
+
+def formula(text: str) -> str:
+    """A chemical formula as HTML: the numbers that count atoms are set below the line."""
+    return re.sub(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", escape(text))

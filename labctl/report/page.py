@@ -1,0 +1,281 @@
+"""The report as HTML: one section a function, each from the analysis alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from html import escape
+from itertools import groupby
+
+from labctl.analysis.model import Analysis, Row
+from labctl.report.numbers import clock, duration, formula, number, quantity
+
+HONESTY = (
+    "No instrument, furnace or powder was involved. The simulator is a digital twin calibrated to the paper: "
+    "agreement with the paper is by construction, not evidence."
+)
+
+OUTCOMES = {
+    "pass": "Every comparison with the plan is within its tolerance.",
+    "deviations": "Some comparisons with the plan are outside their tolerance.",
+    "incomplete": "The run did not complete, so there is no result to vouch for.",
+}
+
+RESULT_NAMES = {
+    "carbon_wt_pct": ("Carbon", "wt%"),
+    "discharge_capacity_mah_per_g": ("First discharge", "mAh/g"),
+    "coulombic_efficiency": ("Coulombic efficiency, first cycle", "1"),
+    "nitrogen_l": ("Nitrogen", "L"),
+    "purge_s": ("Purge", "s"),
+}
+
+
+def body(analysis: Analysis) -> str:
+    """Everything between the opening and the closing of the page's body, without scripts."""
+    sections = (
+        banner(analysis),
+        header(analysis),
+        key_figures(analysis),
+        process(analysis),
+        verdict(analysis),
+        cell(analysis),
+        remarks(analysis),
+        timeline(analysis),
+        parameters(analysis),
+        entered(analysis),
+        identity(analysis),
+    )
+    return "\n".join(section for section in sections if section)
+
+
+def banner(a: Analysis) -> str:
+    """The mark of a simulated run, and what it does not prove."""
+    if not a.simulated:
+        return ""
+    plant = (
+        "Its plant is the nominal one."
+        if a.seed is None
+        else f"Its plant was perturbed by seed {a.seed}: heater power, thermocouples, flow and ambient temperature."
+    )
+    return f'<aside class="simulated"><strong>Simulated</strong><p>{HONESTY} {plant}</p></aside>'
+
+
+def header(a: Analysis) -> str:
+    """Title, how it ended, and which run this is."""
+    title = escape(a.plan.title or a.plan.protocol)
+    if a.plan.product:
+        title = title.replace(escape(a.plan.product.formula), formula(a.plan.product.formula))
+    facts = [
+        ("Run", escape(a.run_id)),
+        ("Protocol", escape(a.plan.protocol)),
+        ("Started", _instant(a.started_utc)),
+    ]
+    doi = a.plan.source.get("doi")
+    if doi:
+        facts.append(("After", f'<a href="https://doi.org/{escape(doi)}">doi:{escape(doi)}</a>'))
+    reason = f" <span>{escape(a.reason)}</span>" if a.reason else ""
+    items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    good = "good" if a.verdict.outcome == "pass" else "bad"
+    return (
+        f"<header><p class=eyebrow>Run report</p><h1>{title}</h1>"
+        f'<p class="state {good}"><b>{escape(a.state)}</b>{reason}</p>'
+        f"<dl class=facts>{items}</dl></header>"
+    )
+
+
+def key_figures(a: Analysis) -> str:
+    """Four numbers that answer most questions."""
+    planned = {row.quantity: row for row in a.verdict.rows if row.step is None}
+    figures = [
+        ("Duration", duration(a.duration_s), "planned " + duration(a.planned_s) if a.planned_s else "")
+    ]
+    for key in ("carbon_wt_pct", "discharge_capacity_mah_per_g", "nitrogen_l"):
+        if key in a.results:
+            name, unit = RESULT_NAMES[key]
+            row = planned.get(key)
+            shown, _, suffix = quantity(a.results[key], unit).partition(" ")
+            note = f"{_basis(row.provenance)} {quantity(row.planned, unit)}" if row else ""
+            figures.append((name, f"{shown} <small>{suffix}</small>", note))
+    tiles = "".join(
+        f"<div><dt>{name}</dt><dd>{value}</dd><p>{note}</p></div>" for name, value, note in figures
+    )
+    return f"<dl class=figures>{tiles}</dl>"
+
+
+def process(a: Analysis) -> str:
+    """The chart of temperature, gas and oxygen; drawn by the script."""
+    if not a.series:
+        return ""
+    return _section(
+        "Process",
+        '<figure><div id="process" class="chart tall"></div><figcaption>Temperature, nitrogen and oxygen on one axis '
+        "of time. Bands are steps; dashed lines are the plan. Each point pair is the least and the greatest reading "
+        "of its stretch, so no excursion is hidden.</figcaption></figure>",
+    )
+
+
+def verdict(a: Analysis) -> str:
+    """Planned against actual, row by row."""
+    judged = [row for row in a.verdict.rows if row.tolerance is not None]
+    outside = [row for row in judged if not row.ok]
+    counted = f"{len(judged) - len(outside)} of {len(judged)} within tolerance."
+    groups = []
+    for step, rows in groupby(a.verdict.rows, key=lambda row: row.step):
+        heading = escape(step) if step else "The run as a whole"
+        groups.append(
+            f"<tbody><tr class=group><th colspan=6>{heading}</th></tr>{''.join(map(_row, rows))}</tbody>"
+        )
+    head = (
+        "<tr><th>Quantity</th><th>Planned</th><th>Actual</th><th>Tolerance</th><th>Basis</th><th></th></tr>"
+    )
+    return _section(
+        "Planned against actual",
+        f"<p>{OUTCOMES[a.verdict.outcome]} {counted}</p>"
+        f"<table class=verdict><thead>{head}</thead>{''.join(groups)}</table>",
+    )
+
+
+def _row(row: Row) -> str:
+    name, unit = RESULT_NAMES.get(row.quantity, (row.quantity, row.unit))
+    mark = "" if row.tolerance is None else ("<i class=ok>✓</i>" if row.ok else "<i class=off>outside</i>")
+    tolerance = "" if row.tolerance is None else "± " + quantity(row.tolerance, unit)
+    return (
+        f"<tr{'' if row.ok else ' class=deviates'}><td>{escape(name)}</td>"
+        f"<td data-name=planned>{quantity(row.planned, unit)}</td><td data-name=actual>{quantity(row.actual, unit)}</td>"
+        f"<td data-name=tolerance>{tolerance}</td><td>{_tag(row.provenance)}</td><td>{mark}</td></tr>"
+    )
+
+
+def cell(a: Analysis) -> str:
+    """The cell's curve, and its cycles in numbers."""
+    if not a.halves:
+        return ""
+    rows = [
+        (
+            str(c.cycle),
+            quantity(c.charge_mah_per_g, "mAh/g") if a.active_mass_g else quantity(c.charge_mah, "mAh"),
+            quantity(c.discharge_mah_per_g, "mAh/g") if a.active_mass_g else quantity(c.discharge_mah, "mAh"),
+            "–" if c.coulombic_efficiency is None else f"{c.coulombic_efficiency:.2%}".replace("%", " %"),
+        )
+        for c in a.cycles
+    ]
+    mass = f" for {number(a.active_mass_g * 1000, 'mg')} mg of active mass" if a.active_mass_g else ""
+    return _section(
+        "Cell",
+        '<figure><div id="cell" class="chart"></div><figcaption>Voltage over charge, from the current integrated on '
+        f"the cycler's own clock up to each cut-off{mass}.</figcaption></figure>"
+        + _table(("Cycle", "Charge", "Discharge", "Coulombic efficiency"), rows, "numbers"),
+    )
+
+
+def remarks(a: Analysis) -> str:
+    """Alarms, trips and changes of state: everything out of the ordinary."""
+    if not a.remarks:
+        return _section("Deviations, alarms and trips", "<p>None.</p>")
+    rows = [(clock(r.at_s), escape(r.kind), escape(r.text)) for r in a.remarks]
+    return _section(
+        "Deviations, alarms and trips", _table(("Hours", "Kind", "What happened"), rows, "remarks")
+    )
+
+
+def timeline(a: Analysis) -> str:
+    """Each step as planned (above) and as it went (below), on one axis of time."""
+    ends = [t for s in a.steps for t in (s.planned_end_s, s.end_s) if t is not None]
+    whole = max([a.duration_s, *ends], default=0.0)
+    if not whole:
+        return ""
+    rows = []
+    for step in a.steps:
+        bars = _bar("plan", step.planned_start_s, step.planned_end_s, whole)
+        bars += _bar("went", step.start_s, step.end_s if step.end_s is not None else a.duration_s, whole)
+        took = duration(step.actual_s) if step.actual_s is not None else "–"
+        rows.append(
+            f"<li><span class=name>{escape(step.id)}</span><span class=track>{bars}</span>"
+            f"<span class=took>{took}</span></li>"
+        )
+    every = next((h for h in (1, 2, 4, 6, 12, 24, 48, 96, 168) if whole / 3600 / h <= 8), 336)
+    ticks = "".join(
+        f'<i style="left:{100 * h * 3600 / whole:.3f}%">{h}</i>'
+        for h in range(0, int(whole / 3600) + 1, every)
+    )
+    return _section(
+        "Steps",
+        f"<ol class=timeline>{''.join(rows)}<li class=axis><span class=name></span><span class=track>{ticks}</span>"
+        "<span class=took>hours</span></li></ol><p class=key><i class=plan></i> planned <i class=went></i> actual</p>",
+    )
+
+
+def _bar(kind: str, start_s: float | None, end_s: float | None, whole: float) -> str:
+    if start_s is None or end_s is None:
+        return ""
+    left, width = 100 * start_s / whole, 100 * (end_s - start_s) / whole
+    return f'<b class={kind} style="left:{left:.3f}%;width:{width:.3f}%"></b>'
+
+
+def parameters(a: Analysis) -> str:
+    """What the protocol let one choose, and where each number comes from."""
+    rows = [
+        (escape(p.name), escape(p.text), _tag(p.provenance) + (" <small>given</small>" if p.given else ""))
+        for p in a.plan.parameters
+    ]
+    roles = [(escape(role), escape(name)) for role, name in a.plan.roles.items()]
+    return (
+        _section("Parameters", _table(("Parameter", "Value", "Basis"), rows, "plain")) if rows else ""
+    ) + (_section("Instruments", _table(("Role", "Instrument"), roles, "plain")) if roles else "")
+
+
+def entered(a: Analysis) -> str:
+    """What people wrote down."""
+    rows = [
+        (clock(e.at_s), escape(e.step), escape(e.name), quantity(e.value, e.unit), escape(e.by))
+        for e in a.entered
+    ]
+    return (
+        _section("Entered values", _table(("Hours", "Step", "Quantity", "Value", "By"), rows, "plain"))
+        if rows
+        else ""
+    )
+
+
+def identity(a: Analysis) -> str:
+    """What identifies this run, and how anybody can check that the record is whole."""
+    facts = (
+        ("Journal head", a.journal_head),
+        ("Journal rows", str(a.journal_rows)),
+        ("Plan", a.plan.plan_hash),
+        ("Bench", a.plan.bench_identity),
+    )
+    rows = "".join(
+        f"<div><dt>{name}</dt><dd><code>{escape(value)}</code></dd></div>" for name, value in facts
+    )
+    return _section(
+        "Proof",
+        f"<dl class=hashes>{rows}</dl><p>The journal is a chain of SHA-256 hashes; its head vouches for every row. "
+        f"<code>labctl audit verify</code> recomputes it; <code>labctl runs export {escape(a.run_id)} --journal</code> "
+        "writes the rows from which anybody else can.</p>",
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{title}</h2>{content}</section>"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str) -> str:
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class=scroll><table class={kind}><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div>"
+
+
+def _basis(provenance: str) -> str:
+    return escape({"forecast": "planned", "protocol": "planned"}.get(provenance, provenance))
+
+
+def _tag(provenance: str) -> str:
+    return f"<span class=tag>{escape(provenance)}</span>"
+
+
+def _instant(utc: str) -> str:
+    try:
+        return datetime.fromisoformat(utc).strftime("%-d %B %Y, %H:%M UTC")
+    except ValueError:
+        return escape(utc)
