@@ -351,10 +351,11 @@ ENTRY = DriverEntry(
     capabilities=("tube_furnace", "thermometer"),
     factory=Eurotherm,
     signals=SIGNALS,
-    device="eurotherm",
+    device="eurotherm_3216",
     link="serial",
     on_comms_loss="gives up the remote setpoint for SP1 (20 degC) about 5 s after its last renewal",
     on_power_return="follows SP1 (20 degC): the remote setpoint is not kept",
     options=OPTIONS,
     unverified=PROFILES["3216"].unverified,
+    lease_s=5.0,
 )

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Self
 
 from labctl_simulators.devices.api import Session
 from labctl_simulators.hosts.protocol_labsim import BITS_PER_CHARACTER
@@ -63,7 +64,7 @@ class Pump:
         os.close(self._stop_reader)
         self._release()
 
-    def __enter__(self) -> Pump:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
