@@ -43,6 +43,13 @@ OPTIONS = {
     "read_only": "true refuses every verb: an independent thermometer",
     "max_temperature_c": "highest target that is accepted; the instrument's own limit always holds too",
     "max_ramp_k_per_min": "fastest ramp that is accepted",
+    "sim_pb_k": "proportional band of the simulated loop (default 20)",
+    "sim_ti_s": "its integral time (default 600)",
+    "sim_td_s": "its derivative time (default 40)",
+    "sim_sensor_break": "its sensor-break type: on, off or latching (default on)",
+    "sim_deadman_s": "its remote setpoint's dead-man time (default 5)",
+    "sim_decimals": "decimal places of its display (default 1)",
+    "sim_limit_high_c": "its highest setpoint (default 1200)",
 }
 
 SIGNALS = (
