@@ -84,10 +84,11 @@ class Binder(Driver):
         if not self._off_c <= OFF_AT_MOST_C:
             raise ValueError(f"binder: off_setpoint_c {self._off_c:g} degC is above 20 degC: it could heat")
         self._bus: ModbusRtu | None = None
+        self._closed = True
 
     def open(self) -> None:
-        if self._bus is None:
-            self._bus = ModbusRtu(self.line.open_stream(timeout_s=TIMEOUT_S), self._unit)
+        self._closed = False
+        self._connected()
 
     def audit(self) -> Audit:
         """Mode, safety controller, alarm and door. The controller tells neither model nor serial number."""
@@ -100,7 +101,7 @@ class Binder(Driver):
         identity = {"maker": "BINDER", "controller": "MB1", "mode": _mode_name(mode)}
         for name, address, count in (("note", NOTE, 1), ("text", TEXT, TEXT_WORDS)):
             try:
-                words = self._opened().read_holding(address, count)
+                words = self._words(address, count)
             except RefusedError:
                 continue
             text = b"".join(w.to_bytes(2, "big") for w in words).strip(b" \0").decode("latin-1")
@@ -108,15 +109,13 @@ class Binder(Driver):
         return Audit(identity, tuple(items))
 
     def read(self) -> tuple[Reading, ...]:
-        bus, clock = self._bus, self.line.clock
-        if bus is None:
-            return self.silent()
+        clock = self.line.clock
         readings: list[Reading] = []
         try:
             for signal, address in _FLOATS:
-                value = float32_of(bus.read_holding(address, 2), low_word_first=True)
+                value = float32_of(self._words(address, 2), low_word_first=True)
                 readings.append(_judged(signal, value, clock.now()))
-            readings.append(Reading(float(bus.read_holding(DOOR)[0] & 1), "1", GOOD, clock.now()))
+            readings.append(Reading(float(self._words(DOOR)[0] & 1), "1", GOOD, clock.now()))
         except (CommunicationError, RefusedError):
             now = clock.now()
             readings += [Reading(None, s.unit, SILENT, now) for s in SIGNALS[len(readings) :]]
@@ -133,9 +132,8 @@ class Binder(Driver):
         raise RefusedError(f"binder: no verb {verb!r}; it has heat, renew and heat_off")
 
     def close(self) -> None:
-        bus, self._bus = self._bus, None
-        if bus is not None:
-            bus.port.close()
+        self._closed = True
+        self._disconnect()
 
     def _heat(self, target_c: float, ramp_k_per_min: float) -> dict[str, Any]:
         self._check(target_c)
@@ -183,36 +181,58 @@ class Binder(Driver):
             )
 
     def _set(self, target_c: float) -> float:
-        self._opened().write(MANUAL_SETPOINT, registers_of(target_c, low_word_first=True))
+        self._write(MANUAL_SETPOINT, registers_of(target_c, low_word_first=True))
         found = self._float(MANUAL_SETPOINT)
         if not abs(found - target_c) <= AGREEMENT_K:
             raise NotDoneError(f"binder: the setpoint reads back {found:g} degC, asked for {target_c:g} degC")
         return found
 
     def _set_manual(self) -> None:
-        self._opened().write(MODE, (MANUAL,))
+        self._write(MODE, (MANUAL,))
         mode = self._mode()
         if mode != MANUAL:
             raise NotDoneError(f"binder: mode reads back {_mode_name(mode)}, asked for manual")
 
     def _mode(self) -> int:
-        return self._opened().read_holding(MODE)[0]
+        return self._words(MODE)[0]
 
     def _float(self, address: int) -> float:
-        return float32_of(self._opened().read_holding(address, 2), low_word_first=True)
+        return float32_of(self._words(address, 2), low_word_first=True)
 
     def _zero(self, name: str, address: int) -> AuditItem:
         """Passed by 0, and by an oven that has no such register: these are not in every firmware."""
         try:
-            found = self._opened().read_holding(address)[0]
+            found = self._words(address)[0]
         except RefusedError as error:
             return AuditItem(name, True, f"not offered ({error})", "0")
         return AuditItem(name, found == 0, str(found), "0")
 
-    def _opened(self) -> ModbusRtu:
-        self.open()
-        assert self._bus is not None
+    def _words(self, address: int, count: int = 1) -> tuple[int, ...]:
+        try:
+            return (self._bus or self._connected()).read_holding(address, count)
+        except CommunicationError:
+            self._disconnect()
+            raise
+
+    def _write(self, address: int, words: tuple[int, ...]) -> None:
+        try:
+            self._connected().write(address, words)
+        except CommunicationError:
+            self._disconnect()
+            raise
+
+    def _connected(self) -> ModbusRtu:
+        if self._closed:
+            raise CommunicationError(f"{self.line.address} is not open")
+        if self._bus is None:
+            self._bus = ModbusRtu(self.line.open_stream(timeout_s=TIMEOUT_S), self._unit, retry=False)
         return self._bus
+
+    def _disconnect(self) -> None:
+        """Leave a connection on which a reply may still come: nothing tells it from the next one's."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            bus.port.close()
 
 
 _FLOATS = tuple(zip(SIGNALS, (TEMPERATURE, MANUAL_SETPOINT, ACTIVE_SETPOINT), strict=False))

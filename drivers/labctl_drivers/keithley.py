@@ -83,12 +83,14 @@ class Keithley(Driver):
         if not SMALLEST_LIMIT_A <= self._max_a <= FULL_SCALE_A:
             raise ValueError(f"keithley: max_current_a {self._max_a:g} A is outside 1e-9..{FULL_SCALE_A} A")
         self._resource: Any = None
+        self._closed = True
         self._faults: tuple[type[Exception], ...] = (OSError,)
         self._identity = ""
         self._last = b""
 
     def open(self) -> None:
         """Connect; with the output off, set high impedance, four wires and source read-back."""
+        self._closed = False
         self._connect()
         if self._ask("*LANG?") == "SCPI" and self._ask(":OUTP?") == "0":
             self._prepare()
@@ -152,6 +154,10 @@ class Keithley(Driver):
 
     def close(self) -> None:
         """Release the resource, never the manager, which the whole process shares."""
+        self._closed = True
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         resource, self._resource = self._resource, None
         if resource is not None:
             with suppress(*self._faults):  # a link that is gone is closed
@@ -235,6 +241,8 @@ class Keithley(Driver):
         """Have a resource that is in step: what it answers next answers what it is asked next."""
         if self._resource is not None:
             return
+        if self._closed:
+            raise CommunicationError(f"{self.line.address} is not open")
         from pyvisa.errors import Error  # slow to import, and known to whoever opens a resource
 
         self._faults = (OSError, Error)
@@ -280,7 +288,7 @@ class Keithley(Driver):
 
     def _lost(self, why: str) -> CommunicationError:
         """Drop the link: a late reply on it could pass for the next reading. The next call connects again."""
-        self.close()
+        self._disconnect()
         return CommunicationError(f"{self.line.address}: {why}")
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -8,20 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.bench.api import (
-    CAPABILITIES,
     GOOD,
     NOT_READY,
     SILENT,
     CommunicationError,
+    Driver,
     NotDoneError,
     RefusedError,
 )
+from labctl.runtime.clock import RealClock
 from labctl_drivers.keithley import ENTRY, SIGNALS, Keithley
+from labctl_drivers.ports import open_line
 from labctl_simulators.devices.api import Bindings
 from labctl_simulators.devices.keithley import Keithley2450, attach
+from labctl_simulators.hosts.tcp import TcpHost
 from labctl_simulators.physics.electrode import Electrode
 from labctl_simulators.physics.halfcell import HalfCell
 from tests.drivers.bench import SPOILT, VirtualClock, Wire, mounted
+from tests.drivers.contract import DriverContract
 
 CHARGE = {"voltage_v": 3.8, "limit_a": 2e-4}
 
@@ -56,10 +60,21 @@ def value(rig: Rig, name: str) -> float | None:
     return reading.value
 
 
-def test_it_offers_what_a_cycler_must() -> None:
-    signals = {s.name: s.unit for s in ENTRY.signals}
-    assert signals == dict(CAPABILITIES["cycler"].signals)
-    assert ENTRY.capabilities == ("cycler",)
+class TestKeithleyContract(DriverContract):
+    entry = ENTRY
+    hosts = ("visa",)
+
+    def bindings(self, now: Callable[[], float]) -> Bindings:
+        cell = HalfCell()
+        cell.assemble(Electrode(), active_mass_mg=1.7)
+        return Bindings(now=now, cell=cell)
+
+    def conversation(self, driver: Driver) -> None:
+        # one reading: its elapsed time is 0, while that of a second one would be the host's
+        driver.audit()
+        driver.read()
+        driver.execute("source", CHARGE)
+        driver.execute("open_circuit", {})
 
 
 def test_identity_and_safety_settings_are_audited(rig: Rig) -> None:
@@ -170,11 +185,6 @@ def test_a_bench_may_allow_less_current(rig: Rig) -> None:
         driver.execute("source", {"voltage_v": 3.8, "limit_a": 0.02})
 
 
-def test_an_unknown_option_names_the_nearest(rig: Rig) -> None:
-    with pytest.raises(ValueError, match="max_current_a"):
-        Keithley(rig.driver.line, {"max_curent_a": 0.01})
-
-
 def test_a_limit_that_does_not_take_effect_leaves_the_output_off(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,15 +210,6 @@ def test_an_output_that_stays_on_is_reported(rig: Rig, monkeypatch: pytest.Monke
     monkeypatch.setattr(Keithley2450, "set", lambda self, name, v: None)
     with pytest.raises(NotDoneError, match="output"):
         rig.driver.execute("open_circuit", {})
-
-
-@pytest.mark.parametrize("fault", SPOILT)
-def test_a_failing_wire_is_silent_and_never_a_number(rig: Rig, fault: str) -> None:
-    rig.wire.spoil = SPOILT[fault]
-    for _ in range(3):
-        assert all(r.quality is SILENT and r.value is None for r in rig.driver.read())
-    rig.wire.spoil = lambda replies: replies
-    assert all(r.quality is GOOD for r in rig.driver.read())
 
 
 def test_a_lost_reply_to_output_on_is_an_unknown_outcome(rig: Rig) -> None:
@@ -269,4 +270,31 @@ def test_no_reply_but_a_reading_becomes_a_number(garbage: bytes) -> None:
         driver.open()
         wire.spoil = lambda replies: [(0.01, garbage.replace(b",", b";") + b"\n")]
         assert all(r.quality is SILENT for r in driver.read())
+        driver.close()
+
+
+def test_over_a_raw_socket_a_reply_that_comes_too_late_is_not_the_next_reading() -> None:
+    _, session = attach(Bindings(now=lambda: 0.0, cell=None), {}, "04096331")
+    wire = Wire(session)
+    host = TcpHost(wire, RealClock().now, delays=False)
+    with host:
+        driver = Keithley(open_line(f"visa://{host.resource}", RealClock()), {})
+        driver.open()
+        late: list[tuple[float, bytes]] = []
+
+        def hold(replies: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+            late.extend(replies)
+            return []
+
+        def release(replies: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+            held = [(0.0, reply) for _, reply in late]
+            late.clear()
+            return held + replies
+
+        wire.spoil = hold
+        assert all(r.quality is SILENT for r in driver.read())
+        wire.spoil = release
+        elapsed = driver.read()[2]
+        assert elapsed.value is not None
+        assert elapsed.value >= 1.0
         driver.close()

@@ -55,11 +55,14 @@ class ModbusRtu:
         unit: 1..247 (254 for some makers); never 0, which is a broadcast without answer.
         max_block: registers per read; longer reads are split.
         write_fc: 16 writes blocks, 6 writes register by register.
+        retry: False never asks again; for a caller that opens its link anew after a loss instead.
 
     A line that echoes requests (two-wire RS-485) is recognised at the first read.
     """
 
-    def __init__(self, port: Port, unit: int, *, max_block: int = 125, write_fc: int = 16) -> None:
+    def __init__(
+        self, port: Port, unit: int, *, max_block: int = 125, write_fc: int = 16, retry: bool = True
+    ) -> None:
         if not 1 <= unit <= 254:
             raise ValueError(f"unit {unit} is not within 1..254")
         if not 1 <= max_block <= 125:
@@ -70,20 +73,22 @@ class ModbusRtu:
         self.unit = unit
         self.max_block = max_block
         self.write_fc = write_fc
+        self.retry = retry
         self._echoes = False
         self._quiet = True
 
     def read_holding(self, address: int, count: int = 1) -> tuple[int, ...]:
         """`count` registers from `address` (as in the PDU, no 40001 offset), each 0..65535.
 
-        A lost or broken reply is asked for once more. Raises CommunicationError, or RefusedError with
-        the meaning of the exception code.
+        A lost or broken reply is asked for once more (see `retry`). Raises CommunicationError, or
+        RefusedError with the meaning of the exception code.
         """
         if count > self.max_block:
             head = self.read_holding(address, self.max_block)
             return head + self.read_holding(address + self.max_block, count - self.max_block)
         request = read_request(self.unit, address, count)
-        again = self._quiet  # a line that is still unsettled from the last request gets one attempt only
+        # a line that is still unsettled from the last request gets one attempt only
+        again = self.retry and self._quiet
         try:
             return self._read_once(request, count)
         except CommunicationError:
