@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from labctl_simulators.physics.decomposition import Decomposition
+from labctl_simulators.physics.decomposition import PAPER_POLYMER_G_PER_G, Decomposition
 from labctl_simulators.physics.evaporation import Dish
 
 DRIED_SALTS_G_PER_G = 1.470
@@ -17,16 +17,16 @@ SOLUTE_MOL_PER_G = 0.02
 class Batch:
     """What is being made. Defaults: the assumed recipe for 1 g of product.
 
-    That is 10 mL THF, 5 mL ethanol, 9 mL water, 0.30 g polymer. place: the chamber it is in, or None: on
-    the lab bench. poured: the dish is open, solvent may leave.
-    tare_g: mass of the empty dish.
+    That is 10 mL THF, 5 mL ethanol, 9 mL water, 0.30 g polymer. polymer_g_per_g: per gram of product.
+    tare_g: mass of the empty dish. place: the chamber it is in, or None: on the lab bench. poured: the dish
+    is open, solvent may leave.
     """
 
     product_mass_g: float = 1.0
     thf_g: float = 8.89
     ethanol_g: float = 3.945
     water_g: float = 9.0
-    polymer_g: float = 0.30
+    polymer_g_per_g: float = PAPER_POLYMER_G_PER_G
     tare_g: float = 52.3147
 
     place: str | None = field(default=None, init=False)
@@ -37,7 +37,7 @@ class Batch:
     def __post_init__(self) -> None:
         solute = SOLUTE_MOL_PER_G * self.product_mass_g
         self.dish = Dish(self.thf_g, self.ethanol_g, self.water_g, solute)
-        self.heat = Decomposition(self.polymer_g / self.product_mass_g)
+        self.heat = Decomposition(self.polymer_g_per_g)
 
     @property
     def solvent_g(self) -> float:
@@ -47,7 +47,8 @@ class Batch:
     @property
     def gross_g(self) -> float:
         """Dish and contents before firing, g."""
-        return self.tare_g + DRIED_SALTS_G_PER_G * self.product_mass_g + self.polymer_g + self.solvent_g
+        solids = (DRIED_SALTS_G_PER_G + self.polymer_g_per_g) * self.product_mass_g
+        return self.tare_g + solids + self.solvent_g
 
     @property
     def product_g(self) -> float:

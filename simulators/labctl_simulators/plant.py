@@ -60,6 +60,12 @@ class Tube:
 
 
 Chamber = Tube | ConvectionOven | Hotplate | HalfCell
+_PARTS: dict[type, tuple[Wired, ...]] = {
+    Tube: ("furnace", "flow", "oxygen"),
+    ConvectionOven: ("oven",),
+    Hotplate: ("hotplate",),
+    HalfCell: ("cell",),
+}
 
 
 @dataclass(slots=True)
@@ -187,6 +193,8 @@ class Plant:
         place = spec.get("chamber") or ""
         self.wiring[name] = place, wired_to
         chamber = self.chambers.get(place)
+        if wired_to not in _PARTS.get(type(chamber), ()):
+            raise ValueError(f"instrument {name!r}: {spec['device']} cannot be wired to chamber {place!r}")
         options = spec.get("options") or {}
         bindings = Bindings(self.now, self.ambient_c)
         if isinstance(chamber, Tube):
@@ -200,19 +208,17 @@ class Plant:
             elif wired_to == "oxygen":
                 atmosphere = chamber.atmosphere
                 bindings.oxygen = self._sense(name, lambda: atmosphere.oxygen_ppm, noise=0.05, relative=0.003)
-        elif isinstance(chamber, ConvectionOven) and wired_to == "oven":
+        elif isinstance(chamber, ConvectionOven):
             bindings.oven = oven = chamber
             bindings.oven_sensor = self._sense(name, lambda: oven.air_c, spread=RESISTANCE_SENSOR_K)
-        elif isinstance(chamber, Hotplate) and wired_to == "hotplate":
+        elif isinstance(chamber, Hotplate):
             bindings.hotplate = plate = chamber
             bindings.plate_sensor = self._sense(
                 f"{name} plate", lambda: plate.plate_c, spread=RESISTANCE_SENSOR_K
             )
             bindings.liquid_sensor = self._sense(name, lambda: plate.liquid_c, spread=RESISTANCE_SENSOR_K)
-        elif isinstance(chamber, HalfCell) and wired_to == "cell":
+        elif isinstance(chamber, HalfCell):
             bindings.cell = chamber
-        else:
-            raise ValueError(f"instrument {name!r}: {spec['device']} cannot be wired to chamber {place!r}")
         self.devices[name], self.sessions[name] = attach(
             bindings, options, str(spec.get("serial_number", ""))
         )

@@ -6,7 +6,7 @@ A spec is plain JSON, derived from a bench file:
      "chambers": {"tube": {"kind": "tube", "volume_cm3": 100, "physics": {...}}, ...},
      "instruments": {"furnace": {"device": "eurotherm_3216", "chamber": "tube", "serial_number": "...",
                                  "options": {...}, "provides": ["tube_furnace"]}, ...},
-     "batch": {"product_mass_g": 1.0, "thf_g": 8.89, "ethanol_g": 3.945, "water_g": 9.0, "polymer_g": 0.3}}
+     "batch": {"product_mass_g": 1.0, "thf_g": 8.89, "ethanol_g": 3.945, "water_g": 9.0}}
 """
 
 from __future__ import annotations
