@@ -47,6 +47,8 @@ TIMEOUT_S = 1.0
 """A reading takes 0.05 s at one power-line cycle (derived); below a scan of cycling, 5 s."""
 AGREEMENT = 1e-4
 """Relative difference within which a level read back is the level asked for (assumed: six digits)."""
+LONGEST_REPLY = 4096
+"""Bytes; a reading has about 40, an error about 80."""
 OLD_REPLIES = 8
 """Late replies passed over before the instrument counts as lost."""
 
@@ -257,29 +259,29 @@ class Keithley(Driver):
         raise self._lost("no identity")
 
     def _tell(self, command: str) -> None:
-        if self._resource is None:
-            raise CommunicationError(f"{self.line.address}: not connected")
-        try:
-            self._resource.write_raw(command.encode("ascii") + b"\n")
-        except self._faults as error:
-            raise self._lost(str(error)) from error
+        self._write(command.encode("ascii") + b"\n")
 
     def _ask(self, query: str) -> str:
         return self._exchange(query.encode("ascii") + b"\n").decode("ascii", "replace").strip().strip('"')
 
     def _exchange(self, request: bytes) -> bytes:
-        resource = self._resource
-        if resource is None:
-            raise CommunicationError(f"{self.line.address}: not connected")
-        try:
-            resource.write_raw(request)
-        except self._faults as error:
-            raise self._lost(str(error)) from error
+        self._write(request)
         return self._reply()
 
-    def _reply(self) -> bytes:
+    def _write(self, request: bytes) -> None:
+        resource = self._resource
+        if resource is None:
+            raise CommunicationError(f"{self.line.address} is not open")
         try:
-            raw: bytes = self._resource.read_raw()
+            resource.visalib.write(resource.session, request)
+        except self._faults as error:
+            raise self._lost(str(error)) from error
+
+    def _reply(self) -> bytes:
+        resource = self._resource
+        try:
+            # the library itself: the resource's own methods cost as much again as the whole exchange
+            raw: bytes = resource.visalib.read(resource.session, LONGEST_REPLY)[0]
         except self._faults as error:
             raise self._lost(str(error)) from error
         if raw.find(b"\n") != len(raw) - 1:

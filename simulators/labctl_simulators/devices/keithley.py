@@ -165,6 +165,7 @@ _ELEMENTS = {
     "SOURSTATUS": "SOURSTAT",
 }
 """Buffer elements of the battery method, in their spellings."""
+_WHOLE = ("SOUR", "READ", "REL", "SOURSTAT")
 
 
 @dataclass(slots=True)
@@ -267,6 +268,9 @@ def _elements(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _show(sample: Sample, first_s: float, elements: tuple[str, ...]) -> str:
+    if elements == _WHOLE:  # what every reading asks for
+        source, reading, status = sample.source, sample.reading, sample.status
+        return f"{source:.6E},{reading:.6E},{sample.time_s - first_s:.6f},{status}"
     shown = []
     for element in elements:
         if element == "SOUR":
