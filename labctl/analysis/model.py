@@ -88,6 +88,11 @@ class Remark:
     kind: str
     text: str
 
+    @property
+    def is_alarm(self) -> bool:
+        """An alarm was raised, or a guard tripped."""
+        return self.kind == "trip" or self.kind.startswith("alarm,")
+
 
 @dataclass(frozen=True, slots=True)
 class EnteredValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -17,6 +18,9 @@ BUCKETS = 900
 
 ROOM_C = 22.0
 """Where a planned profile begins (assumed: the usual ambient temperature of a bench)."""
+
+UNREAD_S = 180.0
+"""A flow that was not read for longer is not taken to have gone on (assumed: many scans, few litres)."""
 
 SHOWN = {"temperature", "working_setpoint", "flow", "oxygen"}
 """Signals worth a line in a chart."""
@@ -74,8 +78,14 @@ def gas_litres(reader: Reader, instrument: str, interval: tuple[float, float]) -
     """Measured flow integrated over an interval, in normal litres; None when flow was never read."""
     minutes = max(1, ceil((interval[1] - interval[0]) / 60))
     buckets = reader.series(instrument, "flow", interval=interval, buckets=minutes)
-    each_min = (interval[1] - interval[0]) / minutes / 60
-    return sum(bucket.mean for bucket in buckets) * each_min / 1000 if buckets else None
+    if not buckets:
+        return None
+    cm3 = sum(
+        (a.mean + b.mean) / 2 * (b.t_s - a.t_s) / 60
+        for a, b in pairwise(buckets)
+        if b.t_s - a.t_s <= UNREAD_S
+    )
+    return cm3 / 1000
 
 
 def cycler_samples(

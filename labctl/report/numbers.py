@@ -11,6 +11,17 @@ DECIMALS = {"degC": 1, "K": 1, "sccm": 1, "wt%": 2, "mAh/g": 1, "L": 1, "kWh": 2
 UNITS = {"degC": "°C", "wt%": "wt %", "1": "", "mAh/g": "mAh g⁻¹", "K/min": "K min⁻¹", "L": "L"}
 """Units as typography has them."""
 
+NAMES = {
+    "carbon_wt_pct": "carbon",
+    "charge_capacity_mah_per_g": "capacity of the first charge",
+    "discharge_capacity_mah_per_g": "capacity of the first discharge",
+    "coulombic_efficiency": "coulombic efficiency of the first cycle",
+    "nitrogen_l": "nitrogen",
+    "purge_s": "purge",
+    "duration_s": "duration",
+}
+"""What a result is called, by its key."""
+
 MINUTE, HOUR = 60.0, 3600.0
 
 
@@ -26,7 +37,7 @@ def quantity(value: float | None, unit: str) -> str:
 
 def number(value: float, unit: str) -> str:
     """A value without its unit."""
-    decimals = DECIMALS.get(unit)
+    decimals = 0 if unit == "1" and value == int(value) else DECIMALS.get(unit)
     text = f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
     if "." in text and "e" not in text:
         text = text.rstrip("0").rstrip(".") if decimals is None else text

@@ -216,10 +216,12 @@ def cell(t: float) -> dict[tuple[str, str], float]:
     half, within = divmod(t, HALF_S)
     charging = half % 2 == 0
     share = within / HALF_S * (1.003 if charging else 1.012 + 0.004 * half)
-    rising = (
-        3.37 + 0.05 * share - 0.6 * math.exp(-share / 0.02) + 0.38 * math.exp(min(share - 1, 0.001) / 0.02)
+    knee, settling = math.exp(min(share - 1, 0.1) / 0.02), math.exp(-share / 0.01)
+    voltage = (
+        min(3.37 + 0.05 * share - 0.6 * settling + 0.39 * knee, 3.8)
+        if charging
+        else max(3.33 - 0.05 * share + 0.4 * settling - 1.05 * knee, 2.3)
     )
-    voltage = min(rising, 3.8) if charging else max(6.7 - rising, 2.3)
     return {
         ("cycler", "voltage"): voltage,
         ("cycler", "current"): (1 if charging else -1) * 117.6 * MASS_MG * 1e-6,

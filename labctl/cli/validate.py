@@ -1,0 +1,50 @@
+"""`labctl validate`: everything that is wrong with a protocol on a bench, where it stands, and what to do."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+from labctl.bench.loader import load_bench
+from labctl.bench.schema import Bench
+from labctl.cli.findings import count, print_findings
+from labctl.cli.terminal import print_json, say
+from labctl.errors import Finding, ValidationError
+from labctl.protocol.plan import Plan
+from labctl.protocol.validation import check
+
+BUNDLED_BENCH = "standard"
+
+
+def main(arguments: Namespace) -> int:
+    """Check, print the findings, and return 3 if any of them is an error."""
+    try:
+        bench = chosen_bench(arguments.bench)
+        plan, findings = checked(arguments, bench)
+    except ValidationError as error:  # of the bench file
+        plan, findings = None, error.findings
+    code = ValidationError.exit_code if any(f.severity == "error" for f in findings) else 0
+    if arguments.json:
+        print_json({"findings": [asdict(f) for f in findings], "plan_hash": plan.plan_hash if plan else None})
+    elif plan is None:
+        print_findings(findings)
+    else:
+        if findings:
+            print_findings(findings)
+        say(f"{plan.protocol} is valid on bench {bench.bench}: {len(plan.steps)} steps, {count(findings)}")
+    return code
+
+
+def chosen_bench(folder: Path | None) -> Bench:
+    """The bench of that folder, or the bundled one, and say so. Raises ValidationError or UsageError."""
+    if folder is not None:
+        return load_bench(folder)
+    say(f"bench: {BUNDLED_BENCH} (bundled, simulated); name yours with --bench DIR")
+    return load_bench(BUNDLED_BENCH)
+
+
+def checked(arguments: Namespace, bench: Bench) -> tuple[Plan | None, list[Finding]]:
+    """The plan of `arguments.protocol` with `arguments.parameters` on a bench, and all findings."""
+    place = None if Path(arguments.protocol).is_file() else arguments.bench
+    return check(arguments.protocol, dict(arguments.parameters), bench, place)
