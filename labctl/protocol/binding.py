@@ -69,7 +69,8 @@ def bind(
         roles=binder.roles,
         product=Product(formula=product.formula, mass_g=product.mass) if product else None,
         charge=Charge(
-            flammable_solvent_g=_grams(thf=charge.thf, ethanol=charge.ethanol),
+            thf_g=_grams(thf=charge.thf),
+            ethanol_g=_grams(ethanol=charge.ethanol),
             water_g=_grams(water=charge.water),
         ),
         expected=expected,

@@ -133,7 +133,7 @@ class Cool(Step):
 
 
 class Manual(Step):
-    """A person does something, confirms a checklist, enters values. `into`: the chamber the batch goes into."""
+    """A person does something, confirms a checklist, enters values. `into`: the chamber of the batch."""
 
     kind: Literal["manual"] = "manual"
     do: str
@@ -205,10 +205,16 @@ class Parameter(Frozen):
 
 
 class Charge(Frozen):
-    """What goes into the pot, for derived quantities: grams of each substance that must be tracked."""
+    """What goes into the pot, in grams: the solvents that drying is judged by."""
 
-    flammable_solvent_g: float = 0.0
+    thf_g: float = 0.0
+    ethanol_g: float = 0.0
     water_g: float = 0.0
+
+    @property
+    def flammable_solvent_g(self) -> float:
+        """THF and ethanol."""
+        return self.thf_g + self.ethanol_g
 
 
 class Product(Frozen):
@@ -245,7 +251,7 @@ class Plan(Frozen):
 
     @property
     def plan_hash(self) -> str:
-        """SHA-256 over the canonical JSON of everything that can change the outcome (no texts of parameters)."""
+        """SHA-256 over the canonical JSON of all that can change the outcome (no texts of parameters)."""
         return hashlib.sha256(canonical(self.outcome()).encode()).hexdigest()
 
     def outcome(self) -> dict[str, Any]:

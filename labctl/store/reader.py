@@ -94,7 +94,7 @@ class Reader:
     """
 
     def __init__(self, connection: sqlite3.Connection, where: str) -> None:
-        self._db = connection
+        self.connection = connection
         self._where = where
 
     @classmethod
@@ -137,7 +137,7 @@ class Reader:
 
     def close(self) -> None:
         """Give the file back."""
-        self._db.close()
+        self.connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -147,9 +147,10 @@ class Reader:
     ) -> None:
         self.close()
 
-    def _all(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT; a StoreError when the file cannot give them."""
         try:
-            return self._db.execute(sql, arguments).fetchall()
+            return self.connection.execute(sql, arguments).fetchall()
         except sqlite3.Error as error:
             raise explain(error, self._where) from error
 
@@ -157,7 +158,7 @@ class Reader:
 
     def identity(self) -> Identity:
         """Whose memory it is."""
-        rows = self._all("SELECT bench, bench_sha256, simulated FROM identity")
+        rows = self.query("SELECT bench, bench_sha256, simulated FROM identity")
         if len(rows) != 1:
             raise StoreError(f"{self._where}: has {len(rows)} identities instead of one")
         bench, sha, simulated = rows[0]
@@ -165,7 +166,7 @@ class Reader:
 
     def runs(self) -> list[Run]:
         """Every run, oldest first."""
-        rows = self._all(f"SELECT {', '.join(Run._fields)} FROM runs ORDER BY created_s, run_id")
+        rows = self.query(f"SELECT {', '.join(Run._fields)} FROM runs ORDER BY created_s, run_id")
         return [run._replace(simulated=bool(run.simulated)) for run in map(Run._make, rows)]
 
     def run(self, run_id: str) -> Run:
@@ -181,13 +182,13 @@ class Reader:
 
     def streams(self) -> dict[str, tuple[int, str]]:
         """The newest seq and hash of every stream."""
-        rows = self._all("SELECT stream, max(seq), hash FROM journal GROUP BY stream")
+        rows = self.query("SELECT stream, max(seq), hash FROM journal GROUP BY stream")
         return {stream: (seq, own) for stream, seq, own in rows}
 
     def facts(self, stream: str, after: int = 0, kinds: Sequence[str] = ()) -> list[Fact]:
         """The facts of a stream with a seq beyond `after`, only of these kinds if any are named."""
         wanted = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
-        rows = self._all(
+        rows = self.query(
             "SELECT stream, kind, data, mono_s, seq, utc_ms, hash FROM journal WHERE stream = ? AND seq > ?"
             f"{wanted} ORDER BY seq",
             stream,
@@ -203,10 +204,15 @@ class Reader:
         """As `facts`, the events alone."""
         return [fact.event for fact in self.facts(stream, after, kinds)]
 
+    def every_event(self) -> Iterator[Event]:
+        """The events of all streams in the order in which they were decided."""
+        rows = self.query("SELECT stream, kind, data, mono_s FROM journal ORDER BY rowid")
+        return (Event(stream, kind, json.loads(data), mono_s) for stream, kind, data, mono_s in rows)
+
     def journal(self, stream: str) -> Iterator[JournalRow]:
         """The rows of a stream as they are kept."""
         sql = f"SELECT {', '.join(JournalRow._fields)} FROM journal WHERE stream = ? ORDER BY seq"
-        return map(JournalRow._make, self._all(sql, stream))
+        return map(JournalRow._make, self.query(sql, stream))
 
     def document(self, sha256: str) -> str:
         """The text of a document.
@@ -214,14 +220,14 @@ class Reader:
         Raises:
             StoreError: there is none with this SHA-256.
         """
-        rows = self._all("SELECT text FROM documents WHERE sha256 = ?", sha256)
+        rows = self.query("SELECT text FROM documents WHERE sha256 = ?", sha256)
         if not rows:
             raise StoreError(f"{self._where}: there is no document {sha256}")
         return str(rows[0][0])
 
     def checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint, or None before the first."""
-        rows = self._all("SELECT state, heads FROM checkpoint")
+        rows = self.query("SELECT state, heads FROM checkpoint")
         if not rows:
             return None
         heads = json.loads(rows[0][1])["streams"]
@@ -230,7 +236,7 @@ class Reader:
     def submitted(self, request: str | None = None) -> list[Submitted]:
         """The requests of the inbox, oldest first; only the one with this id if it is named."""
         chosen = "" if request is None else "WHERE id = ?"
-        rows = self._all(
+        rows = self.query(
             f"SELECT {', '.join(Submitted._fields)} FROM inbox {chosen} ORDER BY id",
             *(() if request is None else (int(request),)),
         )
@@ -243,11 +249,11 @@ class Reader:
 
     def layouts(self) -> dict[int, str]:
         """The number and content hash of every layout."""
-        return dict(self._all("SELECT id, sha256 FROM layouts ORDER BY id"))
+        return dict(self.query("SELECT id, sha256 FROM layouts ORDER BY id"))
 
     def channels(self, layout: int) -> list[Channel]:
         """The (instrument, signal, unit) of a layout, in order."""
-        rows = self._all(
+        rows = self.query(
             "SELECT instrument, signal, unit FROM channels WHERE layout = ? ORDER BY position", layout
         )
         return [(instrument, signal, unit) for instrument, signal, unit in rows]
@@ -257,7 +263,7 @@ class Reader:
         newest = [
             (rows[0][0], layout)
             for layout in self.layouts()
-            if (rows := self._all(f"SELECT max(seq) FROM telemetry_{layout}")) and rows[0][0] is not None
+            if (rows := self.query(f"SELECT max(seq) FROM telemetry_{layout}")) and rows[0][0] is not None
         ]
         if not newest:
             return []
@@ -265,7 +271,7 @@ class Reader:
         channels = self.channels(layout)
         found: dict[int, Latest] = {}
         values = ", ".join(f"v{i}" for i in range(len(channels)))
-        for mono_ms, utc_ms, qualities, ages, *row in self._all(
+        for mono_ms, utc_ms, qualities, ages, *row in self.query(
             f"SELECT mono_ms, utc_ms, qualities, ages, {values} FROM telemetry_{layout} "
             "ORDER BY seq DESC LIMIT ?",
             scans,
@@ -280,7 +286,7 @@ class Reader:
 
     def interval(self, run_id: str) -> tuple[float, float]:
         """Bench time in s of the first and the last fact of a run: its telemetry lies between them."""
-        ((first, last),) = self._all("SELECT min(mono_s), max(mono_s) FROM journal WHERE stream = ?", run_id)
+        ((first, last),) = self.query("SELECT min(mono_s), max(mono_s) FROM journal WHERE stream = ?", run_id)
         if first is None:
             raise UsageError(f"{self._where}: there is no run {run_id!r}")
         return first, last
@@ -307,7 +313,7 @@ class Reader:
             i = names.index((instrument, signal))
             first_ms, last_ms = self._span(layout, interval)
             first, last = self._seqs(layout, first_ms, last_ms)
-            for bucket, *numbers in self._all(
+            for bucket, *numbers in self.query(
                 f"SELECT (mono_ms - ?1) * ?2 / ?3 AS bucket, avg(mono_ms) / 1000.0, min(v{i}), avg(v{i}), "
                 f"max(v{i}), count(v{i}) FROM telemetry_{layout} WHERE seq BETWEEN ?4 AND ?5 "
                 f"AND substr(qualities, {i + 1}, 1) = x'00' AND v{i} IS NOT NULL GROUP BY bucket",
@@ -324,14 +330,14 @@ class Reader:
         if interval is not None:
             return round(interval[0] * 1000), round(interval[1] * 1000)
         bounds = [
-            self._all(f"SELECT min(mono_ms), max(mono_ms) FROM telemetry_{n}")[0] for n in self.layouts()
+            self.query(f"SELECT min(mono_ms), max(mono_ms) FROM telemetry_{n}")[0] for n in self.layouts()
         ]
         known = [b for b in bounds if b[0] is not None]
         return (min(b[0] for b in known), max(b[1] for b in known)) if known else (0, 0)
 
     def _seqs(self, layout: int, first_ms: int, last_ms: int) -> tuple[int, int]:
         """The seqs of a layout's scans within bench times, by bisection: the bench clock never goes back."""
-        ((low, high),) = self._all(
+        ((low, high),) = self.query(
             f"SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM telemetry_{layout}"
         )
 
@@ -339,7 +345,7 @@ class Reader:
             lo, hi = low, high + 1
             while lo < hi:
                 middle = (lo + hi) // 2
-                rows = self._all(
+                rows = self.query(
                     f"SELECT mono_ms FROM telemetry_{layout} WHERE seq >= ? ORDER BY seq LIMIT 1", middle
                 )
                 if rows and rows[0][0] < mono_ms:
@@ -354,11 +360,11 @@ class Reader:
         """Bench time of the newest scan or fact, in ms; 0 without any."""
         tables = [f"SELECT max(mono_ms) FROM telemetry_{n} WHERE seq = (SELECT max(seq) FROM telemetry_{n})"
                   for n in self.layouts()]  # fmt: skip
-        return max((rows[0][0] or 0 for rows in map(self._all, tables)), default=0)
+        return max((rows[0][0] or 0 for rows in map(self.query, tables)), default=0)
 
     def covered_seq(self) -> int:
         """The last scan that a telemetry digest covers."""
-        rows = self._all(
+        rows = self.query(
             "SELECT max(json_extract(data, '$.last_seq')) FROM journal WHERE kind = 'telemetry_digest'"
         )
         return int(rows[0][0] or 0)
@@ -383,7 +389,7 @@ class Reader:
         width = len(self.channels(layout))
         values = "".join(f", v{i}" for i in range(width))
         structs = [row_struct(n).pack for n in range(width + 1)]
-        rows = self._db.execute(
+        rows = self.connection.execute(
             f"SELECT seq, mono_ms, utc_ms, qualities, ages{values} FROM telemetry_{layout} "
             "WHERE seq BETWEEN ? AND ? ORDER BY seq",
             (first_seq, 2**62 if last_seq is None else last_seq),

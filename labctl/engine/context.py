@@ -1,0 +1,141 @@
+"""What does not change while a bench runs: its chambers compiled for the scan, and the plans of its runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from labctl.bench.schema import Bench, Chamber
+from labctl.engine.limits import limit, protective_flow
+from labctl.protocol.plan import AnyStep, Plan
+
+HEATING = ("tube_furnace", "oven", "solvent_dryer", "hotplate_stirrer")
+PULSE = {
+    "tube_furnace": "temperature",
+    "oven": "temperature",
+    "solvent_dryer": "temperature",
+    "thermometer": "temperature",
+    "hotplate_stirrer": "speed",
+    "gas_flow": "flow",
+    "oxygen": "oxygen",
+    "cycler": "voltage",
+}
+SCAN_S = {"tube": 1.0, "oven": 10.0, "vessel": 5.0, "cell": 5.0}
+COARSE_SCAN_S = {"tube": 10.0, "oven": 60.0, "vessel": 10.0, "cell": 10.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a driver declares about an instrument, as far as deciding needs it (see DriverEntry)."""
+
+    host_ramp: bool = False
+    lease_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A chamber with its instruments by what they do. Names of readings are "instrument.signal".
+
+    thermometers: all that measure this chamber, the heater's own first. pulses: the reading by which an instrument
+    shows that it lives. cooling_tau_s: time constant of the expected
+    cool-down, from the bench's measured cool-down time.
+    """
+
+    name: str
+    kind: str
+    scan_s: float
+    instruments: tuple[str, ...]
+    heater: str | None
+    host_ramp: bool
+    lease_s: float | None
+    thermometers: tuple[str, ...]
+    temperatures: tuple[str, ...]
+    gas: str | None
+    analyser: str | None
+    cycler: str | None
+    stirrer: str | None
+    volume_cm3: float
+    max_temperature_c: float | None
+    cooldown_s: float
+    cooling_tau_s: float
+    safe_state: tuple[str, ...]
+    guards: Mapping[str, Mapping[str, float]]
+    max_age_s: Mapping[str, float]
+    pulses: Mapping[str, str]
+    protective_sccm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything constant that `decide` needs."""
+
+    rigs: Mapping[str, Rig]
+    chamber_of: Mapping[str, str]
+    ambient_c: float
+    plans: Mapping[str, Plan]
+    steps: Mapping[str, Mapping[str, AnyStep]]
+
+
+def compile_bench(
+    bench: Bench, facts: Mapping[str, Facts], plans: Iterable[Plan] = (), *, coarse: bool = False
+) -> Context:
+    """The context of a bench. `facts` by instrument name; `coarse` scans slowly, for forecasts."""
+    periods = COARSE_SCAN_S if coarse else SCAN_S
+    rigs = {name: _rig(name, c, bench, facts, periods[c.kind]) for name, c in bench.chambers.items()}
+    chamber_of = {name: i.chamber for name, i in bench.instruments.items() if i.chamber}
+    context = Context(rigs, chamber_of, bench.ambient_c, {}, {})
+    for plan in plans:
+        context = with_plan(context, plan)
+    return context
+
+
+def with_plan(context: Context, plan: Plan) -> Context:
+    """The context with one more plan."""
+    key = plan.plan_hash
+    return replace(
+        context,
+        plans={**context.plans, key: plan},
+        steps={**context.steps, key: {step.id: step for step in plan.steps}},
+    )
+
+
+def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], scan_s: float) -> Rig:
+    members = {n: i for n, i in bench.instruments.items() if i.chamber == name}
+
+    def first(*capabilities: str) -> str | None:
+        return next((n for c in capabilities for n, i in members.items() if c in i.provides), None)
+
+    heater = first(*HEATING)
+    others = tuple(n for n, i in members.items() if "thermometer" in i.provides)
+    thermometers = ((heater,) if heater else ()) + others
+    guards = {g.guard: dict(g.limits) for g in chamber.guards}
+    volume = chamber.volume_cm3 or 0.0
+    fact = facts.get(heater, Facts()) if heater else Facts()
+    hot, cold = chamber.cooldown_from_c - bench.ambient_c, limit("T_gas_off") - bench.ambient_c
+    tightened = {k: v for g in guards.values() for k, v in g.items()}
+    maxima = [chamber.max_temperature_c] + [members[heater].limits.max_temperature_c if heater else None]
+    return Rig(
+        name=name,
+        kind=chamber.kind,
+        scan_s=scan_s,
+        instruments=tuple(members),
+        heater=heater,
+        host_ramp=fact.host_ramp,
+        lease_s=fact.lease_s,
+        thermometers=thermometers,
+        temperatures=tuple(f"{t}.temperature" for t in thermometers),
+        gas=first("gas_flow"),
+        analyser=first("oxygen"),
+        cycler=first("cycler"),
+        stirrer=first("hotplate_stirrer"),
+        volume_cm3=volume,
+        max_temperature_c=min((m for m in maxima if m is not None), default=None),
+        cooldown_s=chamber.cooldown_s,
+        cooling_tau_s=chamber.cooldown_s / math.log(max(hot / cold, math.e)),
+        safe_state=chamber.safe_state,
+        guards=guards,
+        max_age_s={n: 2.5 * max(scan_s, i.every_s) for n, i in members.items()},
+        pulses={n: f"{n}.{PULSE[i.provides[0]]}" for n, i in members.items()},
+        protective_sccm=protective_flow(volume, tightened),
+    )

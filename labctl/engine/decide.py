@@ -1,0 +1,135 @@
+"""decide(context, state, inputs): one scan, from the image of the bench to events and commands.
+
+The order is fixed: results of commands, people's requests, the supervisor's guards and safe states, runs and steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from labctl.engine import procedure, safe, supervisor
+from labctl.engine.context import Context
+from labctl.engine.evolve import with_tally
+from labctl.engine.requests import handle
+from labctl.engine.scan import Scan
+from labctl.engine.state import BenchState, RunState
+from labctl.engine.steps import BEHAVIOURS
+from labctl.model.commands import Command, Request, Result
+from labctl.model.events import Event
+from labctl.model.readings import Image
+from labctl.protocol.plan import AnyStep, Heat
+
+IDLE_SCAN_S = 5.0
+"""How often labctl looks at a bench on which nothing is in use (assumed)."""
+
+
+class Inputs(NamedTuple):
+    """All that the core learns of the world in one scan.
+
+    now_s: bench clock. dt_s: since the scan before (0 for the first). image: newest readings of instruments in use.
+    results: of commands of earlier scans. requests: from the inbox. estop: the file is there.
+    """
+
+    now_s: float
+    dt_s: float
+    image: Image
+    results: Sequence[Result] = ()
+    requests: Sequence[Request] = ()
+    estop: bool = False
+
+
+class Decision(NamedTuple):
+    """What a scan came to. `state` is `state` before, evolved by `events`, with the new tally.
+
+    settled: (request id, outcome in words, accepted) for each request.
+    """
+
+    state: BenchState
+    events: list[Event]
+    commands: list[Command]
+    settled: list[tuple[str, str, bool]]
+
+
+def decide(context: Context, state: BenchState, inputs: Inputs) -> Decision:
+    """One scan. Pure: the same arguments always give the same decision."""
+    scan = Scan(context, state, inputs.now_s, inputs.dt_s, inputs.image)
+    for result in inputs.results:
+        _note(scan, result)
+    for request in inputs.requests:
+        handle(scan, request)
+    if inputs.estop:
+        _stop_everything(scan)
+    for rig in supervisor.chambers_in_use(context, scan.state):
+        supervisor.advance(scan, rig)
+    for run_id in scan.state.runs:
+        _advance_run(scan, run_id)
+    return Decision(with_tally(scan.state, scan.tally), scan.events, scan.commands, scan.settled)
+
+
+def period_s(context: Context, state: BenchState) -> float:
+    """Seconds until the next scan is due: the shortest of the chambers in use."""
+    rigs = supervisor.chambers_in_use(context, state)
+    return min((rig.scan_s for rig in rigs), default=IDLE_SCAN_S)
+
+
+def instruments_in_use(context: Context, state: BenchState) -> tuple[str, ...]:
+    """The instruments to read in the next scan."""
+    return tuple(name for rig in supervisor.chambers_in_use(context, state) for name in rig.instruments)
+
+
+def _note(scan: Scan, result: Result) -> None:
+    command = scan.state.pending.get(result.command_id)
+    if command is None:
+        return
+    data: dict[str, Any] = {"id": result.command_id, "outcome": result.outcome, "detail": result.detail}
+    scan.emit("result", data | {"readback": result.readback}, command["stream"])
+
+
+def _stop_everything(scan: Scan) -> None:
+    """The e-stop: every run aborts, and every chamber that labctl has energised becomes safe."""
+    for run in list(scan.state.runs.values()):
+        if run.state not in ("ABORTING", "ABORTED") and procedure.accepts(run, "ABORT"):
+            procedure.command(scan, run.run_id, "ABORT", reason="e-stop", actor="e-stop", person=True)
+    for name, chamber in scan.state.chambers.items():
+        if chamber.energised and chamber.safe is None and chamber.custody is None:
+            safe.start(scan, scan.context.rigs[name], "e-stop", "abort", chamber.run)
+
+
+def _advance_run(scan: Scan, run_id: str) -> None:
+    run = scan.state.runs[run_id]
+    if run.state == "RUNNING":
+        _advance_steps(scan, run)
+    elif run.end_state is None:
+        procedure.advance(scan, run)
+
+
+def _advance_steps(scan: Scan, run: RunState) -> None:
+    """Every active step by one scan; when none is left, the next one begins at once."""
+    plan = scan.context.plans[run.plan_hash]
+    steps = scan.context.steps[run.plan_hash]
+    while run.state == "RUNNING":
+        if not run.active:
+            following = next((s for s in plan.steps if s.id not in run.done), None)
+            if following is None:
+                procedure.complete(scan, run)
+                return
+            _start_step(scan, run, following)
+            run = scan.state.runs[run.run_id]
+        for step_id, state in run.active.items():
+            if state.failed is not None:
+                procedure.fault(scan, run.run_id, f"{step_id}: {state.failed}", hold="cool")
+                return
+            step = steps[step_id]
+            rig = scan.context.rigs[step.chamber] if step.chamber else None
+            BEHAVIOURS[step.kind](scan, run, state, step, rig)
+        run = scan.state.runs[run.run_id]
+        if run.active:
+            return
+
+
+def _start_step(scan: Scan, run: RunState, step: AnyStep) -> None:
+    data: dict[str, Any] = {"id": step.id, "kind": step.kind, "chamber": step.chamber}
+    if isinstance(step, Heat):
+        data["atmosphere"] = step.atmosphere
+    scan.emit("step_started", data, run.run_id)

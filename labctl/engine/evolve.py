@@ -1,0 +1,281 @@
+"""evolve(state, event): the only way in which the discrete state of a bench changes.
+
+One small function per kind of event, in one table. Kinds that are not in the table are facts for people (forecasts,
+digests, anchors) and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from labctl.engine.state import BenchState, Data, Lease, RunState, StepState
+from labctl.model.events import Event
+
+
+def evolve(state: BenchState, event: Event) -> BenchState:
+    """The state after `event`. Pure; raises KeyError on an event that does not fit the state."""
+    change = _CHANGES.get(event.kind)
+    return change(state, event.data, event) if change else state
+
+
+def with_tally(state: BenchState, tally: dict[str, float]) -> BenchState:
+    """The state with the accumulators of a newer scan (or of the last checkpoint)."""
+    return BenchState(state.runs, state.chambers, state.pending, state.alarms, state.commands, tally)
+
+
+def _put_run(state: BenchState, run: RunState) -> BenchState:
+    return replace(state, runs={**state.runs, run.run_id: run})
+
+
+def _put_chamber(state: BenchState, name: str, **changes: Any) -> BenchState:
+    return replace(state, chambers={**state.chambers, name: replace(state.chambers[name], **changes)})
+
+
+def _put_step(state: BenchState, run_id: str, step: StepState) -> BenchState:
+    run = state.runs[run_id]
+    return _put_run(state, replace(run, active={**run.active, step.id: step}))
+
+
+# -- runs ------------------------------------------------------------------------------------------
+
+
+def _run_created(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_run(state, RunState(data["run"], data["plan"], state_s=event.t_s))
+
+
+def _chamber_taken(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_chamber(state, data["chamber"], run=data["run"])
+
+
+def _chamber_released(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_chamber(state, data["chamber"], run=None, atmosphere="air")
+
+
+def _state_changed(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[data["run"]]
+    trigger = data["trigger"]
+    return _put_run(
+        state,
+        replace(
+            run,
+            state=data["to"],
+            state_s=event.t_s,
+            started_s=event.t_s if trigger == "START" else run.started_s,
+            hold=data.get("hold", run.hold),
+            reason=data.get("reason", run.reason),
+            actor=data.get("actor", run.actor),
+            by_person=data.get("by_person", run.by_person),
+            cleared=run.cleared or trigger == "CLEAR",
+        ),
+    )
+
+
+def _run_ended(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[event.stream]
+    return _put_run(state, replace(run, end_state=data["end_state"], active={}, prompts={}))
+
+
+# -- steps -----------------------------------------------------------------------------------------
+
+
+def _step_started(state: BenchState, data: Data, event: Event) -> BenchState:
+    state = _put_step(state, event.stream, StepState(data["id"], "enter", event.t_s, event.t_s))
+    if data.get("atmosphere"):
+        state = _put_chamber(state, data["chamber"], atmosphere=data["atmosphere"])
+    return state
+
+
+def _step_phase(state: BenchState, data: Data, event: Event) -> BenchState:
+    step = state.runs[event.stream].active[data["id"]]
+    merged = {**step.data, **data.get("data", {})}
+    return _put_step(
+        state, event.stream, replace(step, phase=data["phase"], phase_s=event.t_s, data=merged, failed=None)
+    )
+
+
+def _step_done(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[event.stream]
+    active = {k: v for k, v in run.active.items() if k != data["id"]}
+    return _put_run(state, replace(run, active=active, done={**run.done, data["id"]: data["summary"]}))
+
+
+def _prompt(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[event.stream]
+    return _put_run(state, replace(run, prompts={**run.prompts, data["id"]: data}))
+
+
+def _answered(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[event.stream]
+    prompts = {k: v for k, v in run.prompts.items() if k != data["prompt"]}
+    return _put_run(state, replace(run, prompts=prompts, values={**run.values, **data["values"]}))
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+def _intent(state: BenchState, data: Data, event: Event) -> BenchState:
+    pending = {**state.pending, data["id"]: {**data, "t_s": event.t_s, "stream": event.stream}}
+    state = replace(state, pending=pending, commands=state.commands + 1)
+    chamber, args = data["chamber"], data["args"]
+    match data["verb"]:
+        case "heat":
+            lease = Lease(
+                data["instrument"],
+                args["target_c"],
+                args["ramp_k_per_min"],
+                event.t_s,
+                data["until_s"],
+                data.get("from_c"),
+            )
+            state = _put_chamber(state, chamber, lease=lease, energised=True)
+        case "heat_off":
+            state = _put_chamber(state, chamber, lease=None)
+        case "set_flow":
+            state = _put_chamber(state, chamber, flow_sccm=args["flow_sccm"])
+        case "source":
+            state = _put_chamber(state, chamber, programmed_a=args["limit_a"], energised=True)
+        case "stir":
+            state = _put_chamber(state, chamber, energised=True)
+        case _:
+            pass
+    step = data.get("step")
+    if step is not None:
+        waiting = state.runs[event.stream].active[step]
+        state = _put_step(state, event.stream, replace(waiting, awaits=(*waiting.awaits, data["id"])))
+    return state
+
+
+def _result(state: BenchState, data: Data, event: Event) -> BenchState:
+    command = state.pending.get(data["id"])
+    if command is None:
+        return state
+    if data["outcome"] == "unknown":
+        return replace(state, pending={**state.pending, data["id"]: {**command, "unknown_s": event.t_s}})
+    pending = {k: v for k, v in state.pending.items() if k != data["id"]}
+    state = replace(state, pending=pending)
+    if data["outcome"] == "ok" and command["verb"] in ("open_circuit", "stir_off"):
+        state = _put_chamber(state, command["chamber"], programmed_a=0.0, energised=False)
+    state = _acknowledge(state, command, data["outcome"] == "ok")
+    run = state.runs.get(command["stream"])
+    step = run.active.get(command.get("step") or "") if run else None
+    if run is None or step is None:
+        return state
+    awaits = tuple(i for i in step.awaits if i != data["id"])
+    failed = step.failed if data["outcome"] == "ok" else f"{command['verb']}: {data['detail']}"
+    return _put_step(state, run.run_id, replace(step, awaits=awaits, failed=failed))
+
+
+def _acknowledge(state: BenchState, command: Data, ok: bool) -> BenchState:
+    safe = state.chambers[command["chamber"]].safe
+    if safe is None:
+        return state
+    for name, item in safe["items"].items():
+        if item["command"] == command["id"]:
+            items = {**safe["items"], name: {**item, "acked": ok}}
+            return _put_chamber(state, command["chamber"], safe={**safe, "items": items})
+    return state
+
+
+# -- chambers --------------------------------------------------------------------------------------
+
+
+def _purge(proven: bool) -> Callable[[BenchState, Data, Event], BenchState]:
+    return lambda state, data, event: _put_chamber(state, data["chamber"], purged=proven)
+
+
+def _contents(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_chamber(state, data["chamber"], contents=data["contents"])
+
+
+def _chamber_cold(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_chamber(state, data["chamber"], energised=False)
+
+
+def _tripped(state: BenchState, data: Data, event: Event) -> BenchState:
+    chamber = state.chambers[data["chamber"]]
+    latched, distrusted = chamber.latched, chamber.distrusted
+    if data["latched"]:
+        latched = (*latched, data["guard"])
+    if data.get("distrust"):
+        distrusted = tuple(dict.fromkeys((*distrusted, data["distrust"])))
+    return _put_chamber(state, data["chamber"], latched=latched, distrusted=distrusted)
+
+
+def _trips_reset(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_chamber(state, data["chamber"], latched=())
+
+
+def _safe_started(state: BenchState, data: Data, event: Event) -> BenchState:
+    items = {
+        name: {"confirmed": False, "tries": 0, "last_s": None, "command": None, "acked": False}
+        for name in data["items"]
+    }
+    safe = {"cause": data["cause"], "then": data["then"], "since_s": event.t_s, "items": items}
+    return _put_chamber(state, data["chamber"], safe=safe)
+
+
+def _safe_item(state: BenchState, data: Data, event: Event) -> BenchState:
+    safe = state.chambers[data["chamber"]].safe
+    if safe is None:
+        return state
+    changed = {k: data[k] for k in ("confirmed", "tries", "last_s", "command", "acked") if k in data}
+    items = {**safe["items"], data["item"]: {**safe["items"][data["item"]], **changed}}
+    return _put_chamber(state, data["chamber"], safe={**safe, "items": items})
+
+
+def _safe_left(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_chamber(state, data["chamber"], safe=None)
+
+
+def _custody_opened(state: BenchState, data: Data, event: Event) -> BenchState:
+    custody = {"cause": data["cause"], "run": data["run"], "since_s": event.t_s, "gas": data["gas"]}
+    return _put_chamber(state, data["chamber"], custody=custody, run=None, safe=None)
+
+
+def _custody_gas_stopped(state: BenchState, data: Data, event: Event) -> BenchState:
+    custody: Data = {**(state.chambers[data["chamber"]].custody or {}), "gas": False}
+    return _put_chamber(state, data["chamber"], custody=custody)
+
+
+def _custody_closed(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_chamber(state, data["chamber"], custody=None, energised=False, purged=False, atmosphere="air")
+
+
+# -- alarms ----------------------------------------------------------------------------------------
+
+
+def _alarm(state: BenchState, data: Data, event: Event) -> BenchState:
+    if data["active"]:
+        return replace(state, alarms={**state.alarms, data["id"]: {**data, "since_s": event.t_s}})
+    return replace(state, alarms={k: v for k, v in state.alarms.items() if k != data["id"]})
+
+
+_CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
+    "run_created": _run_created,
+    "chamber_taken": _chamber_taken,
+    "chamber_released": _chamber_released,
+    "state_changed": _state_changed,
+    "run_ended": _run_ended,
+    "step_started": _step_started,
+    "step_phase": _step_phase,
+    "step_done": _step_done,
+    "prompt": _prompt,
+    "answered": _answered,
+    "intent": _intent,
+    "result": _result,
+    "purge_proven": _purge(True),
+    "purge_voided": _purge(False),
+    "contents_moved": _contents,
+    "chamber_cold": _chamber_cold,
+    "tripped": _tripped,
+    "trips_reset": _trips_reset,
+    "safe_started": _safe_started,
+    "safe_item": _safe_item,
+    "safe_left": _safe_left,
+    "custody_opened": _custody_opened,
+    "custody_gas_stopped": _custody_gas_stopped,
+    "custody_closed": _custody_closed,
+    "alarm": _alarm,
+}

@@ -1,0 +1,86 @@
+"""The one table of safety limits: rules, guards, docs and messages quote the names, never a number of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from labctl.model.readings import Reading
+
+
+class Limit(NamedTuple):
+    """One named number. `stricter` says in which direction a bench may move it."""
+
+    value: float
+    unit: str
+    stricter: Literal["lower", "higher"]
+    meaning: str
+
+
+LIMITS: Mapping[str, Limit] = {
+    "T_inert": Limit(150.0, "degC", "lower", "above it no heating in an inert stage without protective flow"),
+    "T_gas_off": Limit(100.0, "degC", "lower", "below it, proven, gas may stop"),
+    "T_open": Limit(60.0, "degC", "lower", "below it a chamber may be opened"),
+    "protective_flow_floor": Limit(100.0, "sccm", "higher", "least N2 flow while above T_inert"),
+    "protective_flow_turnover": Limit(0.05, "1/min", "higher", "least tube volumes per minute above T_inert"),
+    "nitrogen_low_fraction": Limit(0.80, "1", "higher", "of the setpoint; below it N2 is low"),
+    "nitrogen_low_for": Limit(
+        5.0, "s", "lower", "N2 low or lost, or its controller silent, so long: heater off"
+    ),
+    "nitrogen_lost_abort": Limit(600.0, "s", "lower", "N2 lost without recovery so long: abort"),
+    "run_flow_proven": Limit(60.0, "s", "higher", "N2 near its setpoint so long before heating"),
+    "over_temperature_margin": Limit(25.0, "K", "lower", "above the highest setpoint commanded in the stage"),
+    "trip_scans": Limit(2.0, "scans", "lower", "consecutive scans before a temperature trips"),
+    "purge_oxygen": Limit(100.0, "ppm", "lower", "oxygen at which a purge counts, and an alarm while hot"),
+    "purge_oxygen_for": Limit(300.0, "s", "higher", "good oxygen readings below purge_oxygen so long"),
+    "purge_volumes": Limit(8.0, "tube volumes", "higher", "of measured flow since the last interruption"),
+    "purge_interruption": Limit(
+        10.0, "s", "lower", "flow below nitrogen_low_fraction so long: washing starts anew"
+    ),
+    "oxygen_trip": Limit(1000.0, "ppm", "lower", "oxygen while hot: heater off"),
+    "silent_alarm": Limit(5.0, "s", "lower", "an instrument in use silent so long: alarm"),
+    "silent_hold": Limit(15.0, "s", "lower", "an instrument in use silent so long: hold"),
+    "silent_abort": Limit(30.0, "s", "lower", "a heater silent so long: abort"),
+    "vote_agreement": Limit(20.0, "K", "lower", "two thermometers that agree this well may let gas stop"),
+    "vote_for": Limit(600.0, "s", "higher", "and both below T_gas_off so long"),
+    "cooldown_factor": Limit(
+        1.5, "1", "higher", "of the measured cool-down since the last trusted hot reading"
+    ),
+    "held_max": Limit(7200.0, "s", "lower", "HELD or PAUSED so long: stop"),
+    "cell_v_low": Limit(2.0, "V", "higher", "cell voltage below it: open circuit"),
+    "cell_v_high": Limit(4.1, "V", "lower", "cell voltage above it: open circuit"),
+    "cell_current_factor": Limit(
+        1.2, "1", "lower", "of the programmed current, of either sign: open circuit"
+    ),
+    "stop_ramp": Limit(5.0, "K/min", "lower", "controlled cool-down of a stop"),
+    "stop_ramp_above": Limit(
+        500.0, "degC", "higher", "above it a stop cools at stop_ramp, below it naturally"
+    ),
+    "no_progress": Limit(
+        60.0, "s", "lower", "a safe-state item unconfirmed so long: ask a person, and go on trying"
+    ),
+    "item_retry": Limit(10.0, "s", "lower", "between two tries of a safe-state item"),
+    "slow_stir": Limit(100.0, "rpm", "lower", "stirring in the safe state"),
+    "instrument_off_c": Limit(20.0, "degC", "lower", "setpoint of a heater that is off"),
+}
+
+
+def limit(name: str, tightened: Mapping[str, float] | None = None) -> float:
+    """The number of that name; a bench's value counts only where it is stricter. Raises KeyError."""
+    entry = LIMITS[name]
+    if not tightened or name not in tightened:
+        return entry.value
+    return (min if entry.stricter == "lower" else max)(entry.value, tightened[name])
+
+
+def protective_flow(volume_cm3: float, tightened: Mapping[str, float] | None = None) -> float:
+    """Absolute least N2 flow in sccm while a tube of that volume is above T_inert."""
+    turnover = limit("protective_flow_turnover", tightened) * volume_cm3
+    return max(limit("protective_flow_floor", tightened), turnover)
+
+
+def good(reading: Reading | None, now_s: float, max_age_s: float) -> float | None:
+    """The value of a reading that may be used as a number: good, and not older than `max_age_s`."""
+    if reading is None or reading.quality or now_s - reading.t_s > max_age_s:
+        return None
+    return reading.value

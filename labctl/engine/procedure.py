@@ -1,0 +1,137 @@
+"""A run through its states: what each command and each end of an -ING state sets going."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labctl.engine import custody, safe
+from labctl.engine.context import Rig
+from labctl.engine.limits import limit
+from labctl.engine.machine import ACTING, next_state
+from labctl.engine.scan import Scan
+from labctl.engine.state import RunState
+
+
+def accepts(run: RunState, trigger: str) -> bool:
+    """Whether the run's state accepts this command now."""
+    return next_state(run.state, trigger, cleared=run.cleared) is not None
+
+
+def command(
+    scan: Scan,
+    run_id: str,
+    trigger: str,
+    *,
+    reason: str,
+    actor: str,
+    hold: str = "maintain",
+    person: bool = False,
+) -> None:
+    """Move a run by a command that its state accepts, and set going what the new state does."""
+    run = scan.state.runs[run_id]
+    target = next_state(run.state, trigger, cleared=run.cleared)
+    if target is None:
+        raise ValueError(f"{trigger} is not accepted in {run.state}")
+    data: dict[str, Any] = {"run": run_id, "from": run.state, "to": target, "trigger": trigger}
+    data |= {"reason": reason, "actor": actor, "by_person": person}
+    if trigger == "HOLD":
+        data["hold"] = hold
+    scan.emit("state_changed", data, run_id)
+    _enter(scan, scan.state.runs[run_id], trigger, reason)
+
+
+def fault(scan: Scan, run_id: str, reason: str, *, hold: str) -> None:
+    """Something in the recipe cannot go on: hold the run for a person."""
+    if accepts(scan.state.runs[run_id], "HOLD"):
+        command(scan, run_id, "HOLD", reason=reason, actor="labctl", hold=hold)
+
+
+def rigs_of(scan: Scan, run_id: str) -> list[Rig]:
+    """The chambers that a run has taken."""
+    return [scan.context.rigs[n] for n, c in scan.state.chambers.items() if c.run == run_id]
+
+
+def advance(scan: Scan, run: RunState) -> None:
+    """End an -ING state whose work is confirmed, and stop a run that was held for too long."""
+    if run.state in ACTING and _is_done(scan, run):
+        _done(scan, run)
+    elif run.state in ("HELD", "PAUSED") and scan.now - run.state_s >= limit("held_max"):
+        reason = f"{run.state} for {limit('held_max') / 3600:.0f} h"
+        command(scan, run.run_id, "STOP", reason=reason, actor="labctl")
+
+
+def complete(scan: Scan, run: RunState) -> None:
+    """All steps are done. What is still hot or under gas is made safe and stays in custody."""
+    for rig in rigs_of(scan, run.run_id):
+        chamber = scan.state.chambers[rig.name]
+        if chamber.energised or chamber.flow_sccm > 0.0:
+            safe.start(scan, rig, "run complete", "complete", run.run_id)
+    _done(scan, run)
+
+
+def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
+    match run.state:
+        case "HOLDING" | "PAUSING":
+            for rig in rigs_of(scan, run.run_id):
+                if run.state == "HOLDING" and run.hold == "cool" and scan.state.chambers[rig.name].energised:
+                    safe.start(scan, rig, reason, "hold", run.run_id)
+                else:
+                    _freeze_ramp(scan, rig, run)
+        case "STOPPING" | "ABORTING":
+            for rig in rigs_of(scan, run.run_id):
+                chamber = scan.state.chambers[rig.name]
+                if chamber.energised or chamber.flow_sccm > 0.0:
+                    safe.start(scan, rig, reason, "stop" if trigger == "STOP" else "abort", run.run_id)
+        case "RESTARTING" | "RUNNING" if trigger in ("RESTART", "RESUME"):
+            for rig in rigs_of(scan, run.run_id):
+                if scan.state.chambers[rig.name].safe is not None:
+                    scan.emit("safe_left", {"chamber": rig.name}, run.run_id)
+            for step in run.active.values():
+                scan.phase(run, step, "enter")
+        case "IDLE" if trigger == "RESET":
+            for name, chamber in scan.state.chambers.items():
+                if chamber.latched and chamber.run in (None, run.run_id):
+                    scan.emit("trips_reset", {"chamber": name}, run.run_id)
+        case _:
+            pass
+
+
+def _freeze_ramp(scan: Scan, rig: Rig, run: RunState) -> None:
+    lease = scan.state.chambers[rig.name].lease
+    working = scan.good(rig, rig.heater, "working_setpoint")
+    if lease is None or rig.heater is None or working is None or abs(working - lease.target_c) < 0.5:
+        return
+    args = {"target_c": working, "ramp_k_per_min": lease.ramp_k_per_min}
+    scan.send(rig, rig.heater, "heat", args, run=run.run_id, until_s=lease.until_s, why="ramp frozen")
+
+
+def _is_done(scan: Scan, run: RunState) -> bool:
+    if run.state == "RESTARTING":
+        return True
+    if any(p["stream"] == run.run_id for p in scan.state.pending.values()):
+        return False
+    chambers = [scan.state.chambers[rig.name] for rig in rigs_of(scan, run.run_id)]
+    return all(c.safe is None or safe.is_done(c) for c in chambers)
+
+
+def _done(scan: Scan, run: RunState) -> None:
+    target = next_state(run.state, "DONE")
+    assert target is not None
+    data = {"run": run.run_id, "from": run.state, "to": target, "trigger": "DONE"}
+    scan.emit("state_changed", data, run.run_id)
+    if target in ("STOPPED", "ABORTED", "COMPLETE"):
+        _end(scan, scan.state.runs[run.run_id], target)
+
+
+def _end(scan: Scan, run: RunState, end_state: str) -> None:
+    for rig in rigs_of(scan, run.run_id):
+        chamber = scan.state.chambers[rig.name]
+        if chamber.safe is None:
+            scan.emit("chamber_released", {"chamber": rig.name}, run.run_id)
+        elif safe.is_done(chamber):
+            custody.open_or_release(scan, rig, run.reason or end_state, run.run_id)
+    reason = run.reason if end_state != "COMPLETE" else None
+    if run.end_state is None:
+        ended = {"end_state": end_state, "reason": reason, "actor": run.actor, "by_person": run.by_person}
+        scan.emit("run_ended", ended, run.run_id)
+    scan.forget(f"{run.run_id}/")

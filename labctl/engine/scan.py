@@ -1,0 +1,140 @@
+"""One scan: the image of the bench, the state as it stands, and what has been decided so far.
+
+The workspace of one call of `decide`. `emit` evolves the state at once, so whatever is decided later in the same scan
+already sees it; commands leave with an intent that says what they authorise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labctl.engine.context import Context, Rig
+from labctl.engine.evolve import evolve
+from labctl.engine.limits import good
+from labctl.engine.state import BenchState, RunState, StepState
+from labctl.model.commands import Command
+from labctl.model.events import BENCH_STREAM, Event
+from labctl.model.readings import Image
+
+ENERGISING = frozenset({"heat", "source", "stir", "renew"})
+
+
+class Scan:
+    """See the module. `dt_s` is the time since the scan before, 0 for the first."""
+
+    __slots__ = ("commands", "context", "dt_s", "events", "image", "now", "settled", "state", "tally")
+
+    def __init__(self, context: Context, state: BenchState, now: float, dt_s: float, image: Image) -> None:
+        """Start from `state`; the tally is a copy that this scan may change."""
+        self.context = context
+        self.state = state
+        self.now = now
+        self.dt_s = dt_s
+        self.image = image
+        self.tally = dict(state.tally)
+        self.events: list[Event] = []
+        self.commands: list[Command] = []
+        self.settled: list[tuple[str, str, bool]] = []
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def good(self, rig: Rig, instrument: str | None, signal: str) -> float | None:
+        """The value of a reading that may be used as a number, else None."""
+        if instrument is None:
+            return None
+        return good(self.image.get(f"{instrument}.{signal}"), self.now, rig.max_age_s[instrument])
+
+    def temperatures(self, rig: Rig) -> list[float]:
+        """All good temperatures of a chamber, in degC."""
+        image, now = self.image, self.now
+        values = (
+            good(image.get(key), now, rig.max_age_s[name])
+            for name, key in zip(rig.thermometers, rig.temperatures, strict=True)
+        )
+        return [v for v in values if v is not None]
+
+    def lasting(self, key: str, condition: bool) -> float:
+        """For how many seconds `condition` has held without a break; 0 when it does not hold."""
+        tally = self.tally
+        if not condition:
+            if key in tally:
+                del tally[key]
+            return 0.0
+        return self.now - tally.setdefault(key, self.now)
+
+    def add(self, key: str, amount: float) -> float:
+        """Accumulate, and return the new total."""
+        total = self.tally.get(key, 0.0) + amount
+        self.tally[key] = total
+        return total
+
+    def forget(self, prefix: str) -> None:
+        """Drop the accumulators of one owner."""
+        self.tally = {k: v for k, v in self.tally.items() if not k.startswith(prefix)}
+
+    # -- deciding --------------------------------------------------------------------------------
+
+    def emit(self, kind: str, data: dict[str, Any], run: str | None = None) -> None:
+        """Something happened. It goes to the stream of its run while that has not ended, else to the bench's."""
+        owner = self.state.runs.get(run) if run else None
+        ended = owner is not None and owner.end_state is not None
+        stream = run if run and not ended else BENCH_STREAM
+        event = Event(stream, kind, data, self.now)
+        self.events.append(event)
+        self.state = evolve(self.state, event)
+
+    def send(
+        self,
+        rig: Rig,
+        instrument: str,
+        verb: str,
+        args: dict[str, Any] | None = None,
+        *,
+        run: str | None = None,
+        step: str | None = None,
+        until_s: float | None = None,
+        why: str = "",
+    ) -> str:
+        """Command an instrument; the intent goes to the journal before the bytes go out."""
+        command_id = f"c{self.state.commands + 1}"
+        intent: dict[str, Any] = {
+            "id": command_id,
+            "instrument": instrument,
+            "chamber": rig.name,
+            "verb": verb,
+            "args": args or {},
+        }
+        if until_s is not None:
+            intent["until_s"] = until_s
+        if verb == "heat" and rig.host_ramp:
+            intent["from_c"] = self.good(rig, instrument, "temperature")
+        if step is not None:
+            intent["step"] = step
+        if why:
+            intent["why"] = why
+        self.emit("intent", intent, run)
+        self.commands.append(Command(command_id, instrument, verb, args or {}))
+        return command_id
+
+    def alarm(
+        self, name: str, active: bool, message: str, *, run: str | None, priority: str = "high"
+    ) -> None:
+        """Raise or return an alarm; the journal gets a row only when it changes."""
+        if (name in self.state.alarms) == active:
+            return
+        self.emit("alarm", {"id": name, "active": active, "priority": priority, "message": message}, run)
+
+    # -- the run's own words ---------------------------------------------------------------------
+
+    def phase(self, run: RunState, step: StepState, phase: str, **data: Any) -> None:
+        """A step enters another phase of its behaviour."""
+        detail: dict[str, Any] = {"id": step.id, "phase": phase}
+        if data:
+            detail["data"] = data
+        self.emit("step_phase", detail, run.run_id)
+
+    def finish(self, run: RunState, step: StepState, **summary: Any) -> None:
+        """A step is done; `summary` is what the verdict will need of it."""
+        started = {"started_s": step.started_s, "ended_s": self.now}
+        self.emit("step_done", {"id": step.id, "summary": started | summary}, run.run_id)
+        self.forget(f"{run.run_id}/{step.id}/")

@@ -1,0 +1,141 @@
+"""Gas through a tube: the proof that oxygen is washed out, the purge step that brings it about, and unloading.
+
+The proof is kept for the chamber, every scan, whatever step runs: volumes of *measured* flow since the last
+interruption, and how long good oxygen readings have stayed low. Heating needs it, and loses it with the flow.
+"""
+
+from __future__ import annotations
+
+from labctl.engine import procedure
+from labctl.engine.context import Rig
+from labctl.engine.custody import gas_may_stop, is_open_cold
+from labctl.engine.limits import limit
+from labctl.engine.scan import Scan
+from labctl.engine.state import RunState, StepState
+from labctl.engine.steps.confirm import confirmed
+from labctl.engine.steps.people import ask
+from labctl.protocol.plan import Gas, Purge, Unload
+
+AIR_OXYGEN_PPM = 209500.0
+
+
+def watch_purge(scan: Scan, rig: Rig) -> None:
+    """Integrate the proof by one scan; take it back when the flow was interrupted for too long or oxygen came in."""
+    chamber = scan.state.chambers[rig.name]
+    wanted = chamber.flow_sccm
+    flow = scan.good(rig, rig.gas, "flow")
+    flowing = flow is not None and wanted > 0.0 and flow >= limit("nitrogen_low_fraction") * wanted
+    washed, name = f"{rig.name}/washed_cm3", rig.name
+    scan.lasting(f"{name}/flow_ok_s", flowing)
+    if flow is not None and flow > 0.0:
+        scan.add(f"{name}/gas_l", flow * scan.dt_s / 60e3)
+    if flowing and flow is not None:
+        scan.add(washed, flow * scan.dt_s / 60.0)
+        scan.tally.pop(f"{name}/no_flow_s", None)
+    elif scan.lasting(f"{name}/no_flow_s", True) >= limit("purge_interruption"):
+        scan.tally[washed] = 0.0
+        if chamber.purged:
+            scan.emit("purge_voided", {"chamber": name, "cause": "flow interrupted"}, chamber.run)
+    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    clean = oxygen is not None and oxygen < limit("purge_oxygen")
+    scan.lasting(f"{name}/clean_s", clean)
+
+
+def flow_proven(scan: Scan, rig: Rig) -> bool:
+    """The commanded flow was measured without a break for long enough to heat."""
+    since = scan.tally.get(f"{rig.name}/flow_ok_s")
+    return since is not None and scan.now - since >= limit("run_flow_proven")
+
+
+def set_flow_if_needed(scan: Scan, run: RunState, step_id: str, gas: Gas | None, rig: Rig) -> bool:
+    """Command the gas of a step unless it flows so already. Whether a command went out."""
+    if gas is None or scan.state.chambers[rig.name].flow_sccm == gas.flow_sccm:
+        return False
+    args = {"flow_sccm": gas.flow_sccm}
+    scan.send(rig, gas.instrument, "set_flow", args, run=run.run_id, step=step_id)
+    scan.tally.pop(f"{rig.name}/flow_ok_s", None)
+    return True
+
+
+def purge(scan: Scan, run: RunState, state: StepState, step: Purge, rig: Rig) -> None:
+    """Wash until the chamber's proof is complete, by the stricter of the step's demands and the limits."""
+    name = rig.name
+    match state.phase:
+        case "enter":
+            set_flow_if_needed(scan, run, step.id, Gas(instrument=step.gas, flow_sccm=step.flow_sccm), rig)
+            scan.tally[f"{name}/purge_sccm"] = step.flow_sccm
+            data = {"litres_before": scan.tally.get(f"{name}/gas_l", 0.0)}
+            scan.phase(run, scan.state.runs[run.run_id].active[step.id], "wash", **data)
+        case "wash":
+            if confirmed(scan, rig, state) and _is_proven(scan, step, rig):
+                oxygen = scan.good(rig, step.analyser, "oxygen")
+                volumes = scan.tally[f"{name}/washed_cm3"] / step.volume_cm3
+                scan.emit(
+                    "purge_proven", {"chamber": name, "oxygen_ppm": oxygen, "volumes": volumes}, run.run_id
+                )
+                litres = scan.tally.get(f"{name}/gas_l", 0.0) - state.data["litres_before"]
+                scan.finish(run, state, oxygen_ppm=oxygen, volumes=volumes, litres=litres)
+                return
+    if scan.now - state.started_s > step.timeout_s:
+        procedure.fault(scan, run.run_id, _why_not(scan, step, rig), hold="maintain")
+
+
+def _is_proven(scan: Scan, step: Purge, rig: Rig) -> bool:
+    volumes = max(step.volumes, limit("purge_volumes"))
+    if scan.tally.get(f"{rig.name}/washed_cm3", 0.0) < volumes * step.volume_cm3:
+        return False
+    if step.analyser is None:
+        return True
+    oxygen = scan.good(rig, step.analyser, "oxygen")
+    below = oxygen is not None and oxygen < min(step.oxygen_below_ppm, limit("purge_oxygen"))
+    since = scan.tally.get(f"{rig.name}/clean_s")
+    stable = max(step.stable_s, limit("purge_oxygen_for"))
+    return below and since is not None and scan.now - since >= stable
+
+
+def _why_not(scan: Scan, step: Purge, rig: Rig) -> str:
+    oxygen = scan.good(rig, step.analyser, "oxygen")
+    if oxygen is None:
+        return f"{step.id}: no good oxygen reading; purge not proven after {step.timeout_s / 60:.0f} min"
+    # the floor of a washed tube is leak x 20.95 % / flow (reference domain 3.3, derived)
+    leak = oxygen * step.flow_sccm / AIR_OXYGEN_PPM
+    return (
+        f"{step.id}: {oxygen:.0f} ppm oxygen after {step.timeout_s / 60:.0f} min, wanted below "
+        f"{step.oxygen_below_ppm:.0f} ppm; a floor like this is an air leak of about {leak:.2f} sccm"
+    )
+
+
+def unload(scan: Scan, run: RunState, state: StepState, step: Unload, rig: Rig) -> None:
+    """Stop the gas when that is safe, then have a person open the chamber and take the product out."""
+    match state.phase:
+        case "enter":
+            scan.phase(run, state, "cold")
+        case "cold":
+            if not is_open_cold(scan, rig) or (step.gas is not None and not gas_may_stop(scan, rig)):
+                return
+            if step.gas is not None and scan.state.chambers[rig.name].flow_sccm > 0.0:
+                scan.send(rig, step.gas, "set_flow", {"flow_sccm": 0.0}, run=run.run_id, step=step.id)
+            scan.phase(run, scan.state.runs[run.run_id].active[step.id], "gas")
+        case "gas":
+            if confirmed(scan, rig, state):
+                scan.phase(run, state, "open")
+                ask(
+                    scan,
+                    run,
+                    step.id,
+                    "unload",
+                    f"Open {rig.name} and take the {step.into} out",
+                    into=step.into,
+                )
+        case "open":
+            if _answered(scan, run, step.id):
+                if scan.state.chambers[rig.name].purged:
+                    scan.emit("purge_voided", {"chamber": rig.name, "cause": "opened"}, run.run_id)
+                scan.emit("contents_moved", {"chamber": rig.name, "contents": None}, run.run_id)
+                scan.emit("chamber_cold", {"chamber": rig.name}, run.run_id)
+                scan.finish(run, state, into=step.into, below_c=step.below_c)
+                scan.forget(f"{rig.name}/")
+
+
+def _answered(scan: Scan, run: RunState, prompt: str) -> bool:
+    return prompt not in scan.state.runs[run.run_id].prompts

@@ -1,0 +1,145 @@
+"""Heating: prove the atmosphere, ramp by the instrument's own ramp, soak for observed time in band, leave; and cooling."""
+
+from __future__ import annotations
+
+from labctl.engine import procedure
+from labctl.engine.context import Rig
+from labctl.engine.custody import is_open_cold
+from labctl.engine.limits import limit
+from labctl.engine.scan import Scan
+from labctl.engine.state import RunState, StepState
+from labctl.engine.steps.confirm import confirmed
+from labctl.engine.steps.gas import flow_proven, set_flow_if_needed
+from labctl.protocol.plan import Cool, Heat
+
+RATE_WINDOW_S = 600.0
+"""Over which a heating rate is judged against the step's minimum (assumed)."""
+
+
+def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
+    """See the module. The step's data: `segment`, the index of the ramp and soak under way."""
+    match state.phase:
+        case "enter":
+            if set_flow_if_needed(scan, run, step.id, step.under, rig):
+                scan.phase(run, state, "gas")
+            else:
+                scan.phase(run, state, "permissives")
+        case "gas":
+            if confirmed(scan, rig, state):
+                scan.phase(run, state, "permissives")
+        case "permissives":
+            if _may_heat(scan, step, rig):
+                _start_segment(scan, run, state, step, rig)
+        case "ramp":
+            if confirmed(scan, rig, state) and _in_band(scan, step, rig, _segment(state)):
+                scan.phase(run, state, "soak")
+            else:
+                _judge_rate(scan, run, state, step, rig)
+        case "soak":
+            _soak(scan, run, state, step, rig)
+        case "leave":
+            _leave(scan, run, state, step, rig)
+    if state.phase != "leave" and scan.now - state.started_s > step.timeout_s:
+        reason = f"{step.id}: still in {state.phase} after {step.timeout_s / 3600:.1f} h"
+        procedure.fault(scan, run.run_id, reason, hold="maintain")
+
+
+def _segment(state: StepState) -> int:
+    return int(state.data.get("segment", 0))
+
+
+def _may_heat(scan: Scan, step: Heat, rig: Rig) -> bool:
+    if scan.good(rig, step.heater, "temperature") is None:
+        return False
+    if step.atmosphere != "inert" or step.under is None:
+        return True
+    needs_proof = max(segment.target_c for segment in step.segments) > limit("T_inert")
+    purged = scan.state.chambers[rig.name].purged or not needs_proof
+    return purged and flow_proven(scan, rig)
+
+
+def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
+    segment = step.segments[_segment(state)]
+    scan.phase(run, state, "ramp", segment=_segment(state))
+    args = {"target_c": segment.target_c, "ramp_k_per_min": segment.ramp_k_per_min}
+    until = state.started_s + step.timeout_s + limit("held_max")
+    scan.send(rig, step.heater, "heat", args, run=run.run_id, step=step.id, until_s=until)
+
+
+def _in_band(scan: Scan, step: Heat, rig: Rig, index: int) -> bool:
+    temperature = scan.good(rig, step.heater, "temperature")
+    return temperature is not None and abs(temperature - step.segments[index].target_c) <= step.band_k
+
+
+def _soak(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
+    index = _segment(state)
+    key = f"{run.run_id}/{step.id}/soak{index}_s"
+    in_band = _in_band(scan, step, rig, index)
+    soaked = scan.add(key, scan.dt_s if in_band else 0.0)
+    lost = scan.add(f"{key}/lost", 0.0 if in_band else scan.dt_s)
+    segment = step.segments[index]
+    for number, checkpoint in enumerate(step.checkpoints):
+        name = f"{step.id}:checkpoint{number}"
+        if soaked >= checkpoint.at_s and index == 0 and name not in state.data:
+            scan.phase(run, state, "soak", **{name: True})
+            prompt = {"id": name, "step": step.id, "kind": "checkpoint", "do": checkpoint.do}
+            scan.emit(
+                "prompt", prompt | {"confirm": [], "enter": [], "into": None, "blocking": False}, run.run_id
+            )
+            return
+    if soaked >= segment.hold_s:
+        soaks = [*state.data.get("soaks", []), soaked]
+        if index + 1 < len(step.segments):
+            scan.phase(run, state, "soak", segment=index + 1, soaks=soaks)
+            fresh = scan.state.runs[run.run_id].active[step.id]
+            _start_segment(scan, run, fresh, step, rig)
+        else:
+            scan.phase(run, state, "leave", soaks=soaks)
+            if step.after in ("cool", "off"):
+                scan.send(rig, step.heater, "heat_off", run=run.run_id, step=step.id)
+    elif lost > step.catch_up_s:
+        reason = f"{step.id}: {lost / 60:.0f} min out of band during the soak, more than can be caught up"
+        procedure.fault(scan, run.run_id, reason, hold="maintain")
+
+
+def _leave(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
+    if not confirmed(scan, rig, state) or (step.after == "cool" and not is_open_cold(scan, rig)):
+        return
+    scan.finish(run, state, soaks_s=state.data["soaks"], targets_c=[s.target_c for s in step.segments])
+
+
+def _judge_rate(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
+    if not step.min_rate_k_per_min:
+        return
+    temperature = scan.good(rig, step.heater, "temperature")
+    key = f"{run.run_id}/{step.id}/rate"
+    since = scan.tally.get(f"{key}_s")
+    if temperature is None:
+        return
+    if since is None or since < state.phase_s:
+        scan.tally[f"{key}_s"], scan.tally[f"{key}_c"] = scan.now, temperature
+    elif scan.now - since >= RATE_WINDOW_S:
+        rate = (temperature - scan.tally[f"{key}_c"]) / ((scan.now - since) / 60.0)
+        scan.tally[f"{key}_s"], scan.tally[f"{key}_c"] = scan.now, temperature
+        if rate < step.min_rate_k_per_min:
+            reason = f"{step.id}: heats at {rate:.2f} K/min, below {step.min_rate_k_per_min:g} K/min"
+            procedure.fault(scan, run.run_id, reason, hold="cool")
+
+
+def cool(scan: Scan, run: RunState, state: StepState, step: Cool, rig: Rig) -> None:
+    """Gas on, heater off, wait until every thermometer of the chamber is good and below the wanted temperature."""
+    match state.phase:
+        case "enter":
+            set_flow_if_needed(scan, run, step.id, step.under, rig)
+            if scan.state.chambers[rig.name].lease is not None:
+                scan.send(rig, step.heater, "heat_off", run=run.run_id, step=step.id)
+            scan.phase(run, scan.state.runs[run.run_id].active[step.id], "cool")
+        case "cool":
+            temperatures = scan.temperatures(rig)
+            seen = len(temperatures) == len(rig.thermometers)
+            if confirmed(scan, rig, state) and seen and max(temperatures) < step.below_c:
+                scan.finish(run, state, end_c=max(temperatures))
+                return
+    if scan.now - state.started_s > step.timeout_s:
+        reason = f"{step.id}: not below {step.below_c:g} degC after {step.timeout_s / 3600:.1f} h"
+        procedure.fault(scan, run.run_id, reason, hold="maintain")

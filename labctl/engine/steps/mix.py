@@ -1,0 +1,53 @@
+"""Stirring, and waiting."""
+
+from __future__ import annotations
+
+from labctl.engine import procedure
+from labctl.engine.context import Rig
+from labctl.engine.scan import Scan
+from labctl.engine.state import RunState, StepState
+from labctl.engine.steps.confirm import confirmed
+from labctl.protocol.plan import Stir, Wait
+
+SPEED_TOLERANCE = 0.05
+"""Of the commanded speed; within it the motor is taken to run as commanded (assumed)."""
+
+
+def stir(scan: Scan, run: RunState, state: StepState, step: Stir, rig: Rig) -> None:
+    """Start, see the speed reached, count the time at speed, stop."""
+    match state.phase:
+        case "enter":
+            scan.phase(run, state, "start")
+            until = scan.now + step.timeout_s
+            args = {"speed_rpm": step.speed_rpm}
+            scan.send(rig, step.stirrer, "stir", args, run=run.run_id, step=step.id, until_s=until)
+        case "start":
+            if confirmed(scan, rig, state) and _at_speed(scan, rig, step):
+                scan.phase(run, state, "stir")
+        case "stir":
+            stirred = scan.add(
+                f"{run.run_id}/{step.id}/stirred_s", scan.dt_s if _at_speed(scan, rig, step) else 0.0
+            )
+            if stirred >= step.duration_s:
+                scan.phase(run, state, "stop", stirred_s=stirred)
+                scan.send(rig, step.stirrer, "stir_off", run=run.run_id, step=step.id)
+        case "stop":
+            if confirmed(scan, rig, state):
+                scan.finish(run, state, stirred_s=state.data["stirred_s"], speed_rpm=step.speed_rpm)
+                return
+    if scan.now - state.started_s > step.timeout_s:
+        reason = f"{step.id}: not stirred for {step.duration_s:.0f} s within {step.timeout_s:.0f} s"
+        procedure.fault(scan, run.run_id, reason, hold="cool")
+
+
+def _at_speed(scan: Scan, rig: Rig, step: Stir) -> bool:
+    speed = scan.good(rig, step.stirrer, "speed")
+    return speed is not None and abs(speed - step.speed_rpm) <= SPEED_TOLERANCE * step.speed_rpm
+
+
+def wait(scan: Scan, run: RunState, state: StepState, step: Wait, rig: Rig | None) -> None:
+    """Let time pass; time held or paused does not count."""
+    if state.phase == "enter":
+        scan.phase(run, state, "wait")
+    elif scan.add(f"{run.run_id}/{step.id}/waited_s", scan.dt_s) >= step.duration_s:
+        scan.finish(run, state, waited_s=scan.tally[f"{run.run_id}/{step.id}/waited_s"])

@@ -1,0 +1,102 @@
+"""The bench supervisor: guards, purge proofs, leases, safe states and custody of all chambers, in every run state."""
+
+from __future__ import annotations
+
+from labctl.engine import custody, guards, procedure, safe
+from labctl.engine.context import Context, Rig
+from labctl.engine.scan import Scan
+from labctl.engine.state import BenchState, ChamberState
+from labctl.engine.steps.gas import watch_purge
+from labctl.model.commands import Command
+
+RENEW_FRACTION = 0.4
+"""Of an instrument's dead-man: two renewals may be lost before a heater falls back (derived)."""
+
+
+def chambers_in_use(context: Context, state: BenchState) -> list[Rig]:
+    """Chambers that labctl must watch now: heated, under gas, being made safe, in custody, or used by a step."""
+    used = set()
+    for run in state.runs.values():
+        if run.active:
+            steps = context.steps[run.plan_hash]
+            for name in run.active:
+                step = steps[name]
+                if step.chamber is not None and step.instruments:
+                    used.add(step.chamber)
+    return [
+        context.rigs[name]
+        for name, c in state.chambers.items()
+        if name in used or c.energised or c.safe or c.custody or c.flow_sccm > 0.0
+    ]
+
+
+def advance(scan: Scan, rig: Rig) -> None:
+    """Watch one chamber for one scan: proofs, guards, leases, safe state, custody."""
+    chambers = scan.state.chambers
+    if rig.gas is not None:
+        watch_purge(scan, rig)
+    if rig.kind == "tube":
+        custody.watch_heat(scan, rig)
+    for name, guard in guards.GUARDS.items():
+        tightened = rig.guards.get(name)
+        if tightened is not None:
+            guard(scan, rig, chambers[rig.name], tightened)
+            chambers = scan.state.chambers
+    chamber = chambers[rig.name]
+    if chamber.lease is not None:
+        _renew(scan, rig, chamber)
+    if chamber.safe is not None and not safe.is_done(chamber):
+        safe.advance(scan, rig, chamber.run)
+        chamber = scan.state.chambers[rig.name]
+    run = scan.state.runs.get(chamber.run or "")
+    if chamber.safe is not None and safe.is_done(chamber) and (run is None or run.end_state is not None):
+        custody.open_or_release(scan, rig, chamber.safe["cause"], chamber.run)
+    if chamber.custody is not None:
+        custody.advance(scan, rig)
+    elif (
+        chamber.energised and chamber.lease is None and rig.kind == "oven" and custody.is_open_cold(scan, rig)
+    ):
+        scan.emit("chamber_cold", {"chamber": rig.name}, chamber.run)
+
+
+def _renew(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
+    lease = chamber.lease
+    assert lease is not None
+    if scan.now >= lease.until_s:
+        message = f"{rig.name}: heating was authorised until now and not renewed; heater off"
+        run = scan.state.runs.get(chamber.run or "")
+        if run is not None and procedure.accepts(run, "HOLD"):
+            procedure.fault(scan, run.run_id, message, hold="cool")
+        elif chamber.safe is None:
+            safe.start(scan, rig, message, "hold", chamber.run)
+        return
+    if rig.lease_s is not None:
+        target, due = lease.target_c, RENEW_FRACTION * rig.lease_s
+    elif rig.host_ramp:
+        target, due = (
+            _host_setpoint(scan, lease.from_c, lease.target_c, lease.ramp_k_per_min, lease.since_s),
+            0.0,
+        )
+        if scan.tally.get(f"{rig.name}/sent_c") == target:
+            return
+    else:
+        return
+    key = f"{rig.name}/renewed_s"
+    if scan.now - max(scan.tally.get(key, 0.0), lease.since_s) >= due and scan.now > lease.since_s:
+        scan.tally[key] = scan.now
+        scan.tally[f"{rig.name}/sent_c"] = target
+        scan.commands.append(
+            Command("renewal", lease.instrument, "renew", {"target_c": target}, renewal=True)
+        )
+
+
+def _host_setpoint(
+    scan: Scan, from_c: float | None, target_c: float, ramp_k_per_min: float, since_s: float
+) -> float:
+    """Where a ramp that the host carries out stands now, rounded to 0.1 K."""
+    if from_c is None or not ramp_k_per_min:
+        return target_c
+    travelled = ramp_k_per_min * (scan.now - since_s) / 60.0
+    if travelled >= abs(target_c - from_c):
+        return target_c
+    return round(from_c + (travelled if target_c > from_c else -travelled), 1)

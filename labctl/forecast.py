@@ -1,0 +1,254 @@
+"""A plan run on the simulated twin of its bench: for real, with a record on disk, or coarsely, as a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from labctl.bench.api import DriverEntry
+from labctl.bench.schema import Bench
+from labctl.engine.context import compile_bench
+from labctl.engine.machine import ENDED
+from labctl.engine.state import BenchState, empty
+from labctl.errors import LabctlError
+from labctl.protocol.plan import Plan
+from labctl.runtime.assembly import bus_of, connections, facts
+from labctl.runtime.clock import BusClock, VirtualClock
+from labctl.runtime.controller import Controller
+from labctl.runtime.instruments import Inline, Instruments, Threaded
+from labctl.runtime.record import InMemory, Record
+from labctl.twin import Mounted, build, spec, twin_bench
+
+COARSE_DEADMAN_S = 600.0
+"""Dead-man of the twin's heaters in a forecast, whose scans are further apart than the real one."""
+
+
+class Rehearsal:
+    """A bench's twin with a controller on it, in this process and in virtual time.
+
+    Usage:
+        with Rehearsal(bench, entries, plan, seed=7, record=InMemory()) as rehearsal:
+            rehearsal.submit("run-1", {})
+            rehearsal.controller.run(lambda: not rehearsal.controller.busy())
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        entries: Mapping[str, DriverEntry],
+        plan: Plan,
+        *,
+        seed: int | None,
+        record: Record,
+        clock: VirtualClock | None = None,
+        state: BenchState | None = None,
+        coarse: bool = False,
+        threads: bool = False,
+        estop: Path | None = None,
+        on_estop: Callable[[], None] | None = None,
+    ) -> None:
+        """Build the plant and mount it. `threads`: one worker per bus instead of inline."""
+        self.bench = twin_bench(bench)
+        self.plan = plan
+        self.clock = clock or VirtualClock()
+        self.record = record
+        options = {"sim_deadman_s": COARSE_DEADMAN_S} if coarse else {}
+        self.twin = build(spec(self.bench, entries, plan, options), seed)
+        clocks = {bus_of(self.bench, name): BusClock() for name in self.bench.instruments}
+        links = {name: entries[i.driver].link for name, i in self.bench.instruments.items()}
+        self._mounted = Mounted(self.twin, self.bench, lambda name: clocks[bus_of(self.bench, name)], links)
+        made = connections(self.bench, entries, clocks.__getitem__, coarse=coarse)
+        instruments: Instruments = Threaded(made, clocks, wait=True) if threads else Inline(made, clocks)
+        instruments.connect_all()
+        self.problems = [
+            f"{name}: {connection.problem or _failed(connection.audit)}"
+            for name, connection in made.items()
+            if connection.problem or (connection.audit is not None and not connection.audit.ok)
+        ]
+        context = compile_bench(self.bench, facts(self.bench, entries), [plan], coarse=coarse)
+        self.controller = Controller(
+            context,
+            state or empty(self.bench.chambers),
+            instruments,
+            self.clock,
+            record,
+            operator=self._mounted.answer,
+            estop=estop,
+            on_estop=on_estop,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release ports and addresses."""
+        self.controller.instruments.close()
+        self._mounted.__exit__(kind, error, trace)
+
+    def submit(self, run_id: str, about: dict[str, Any]) -> None:
+        """Put the plan's run and its start into the inbox."""
+        utc = self.clock.utc_ms(self.clock.now())
+        args = {"run": run_id, "plan": self.plan.plan_hash, "about": about}
+        self.record.ask("submit", args, actor="labctl", run=None, key=f"{run_id}/submit", utc_ms=utc)
+        self.record.ask("start", {}, actor="labctl", run=run_id, key=f"{run_id}/start", utc_ms=utc)
+
+    def ended(self, run_id: str) -> bool:
+        """The run is over and no chamber is left to watch."""
+        run = self.controller.state.runs.get(run_id)
+        return run is not None and run.end_state is not None and not self.controller.busy()
+
+
+def _failed(audit: Any) -> str:
+    return "; ".join(f"{i.name} is {i.found}, wanted {i.wanted}" for i in audit.items if not i.ok)
+
+
+@dataclass(frozen=True, slots=True)
+class StepForecast:
+    """When a step begins and ends, in s from the start; its last setpoint in degC and hold in s, where it has them."""
+
+    id: str
+    kind: str
+    start_s: float
+    end_s: float
+    setpoint: float | None
+    hold_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run will take. attention: moments that need a person. profile: (t_s, degC) by heater, as set."""
+
+    duration_s: float
+    steps: tuple[StepForecast, ...]
+    nitrogen_l: float
+    energy_kwh: float
+    attention: tuple[tuple[float, str], ...]
+    profile: dict[str, tuple[tuple[float, float], ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        data = asdict(self)
+        data["attention"] = [{"at_s": at, "what": what} for at, what in self.attention]
+        data["profile"] = {name: [list(point) for point in points] for name, points in self.profile.items()}
+        return data
+
+
+class ForecastError(LabctlError):
+    """The plan does not come to its end on the nominal plant."""
+
+    exit_code = 3
+
+
+def forecast(bench: Bench, entries: Mapping[str, DriverEntry], plan: Plan) -> Forecast:
+    """Run the plan once on the nominal plant with coarse scans and say what it took.
+
+    Raises ForecastError when it does not complete there.
+    """
+    record = InMemory()
+    named = bench.model_copy(update={"bench": f"{bench.bench}-forecast"})
+    twin = named.model_copy(
+        update={
+            "instruments": {
+                n: i.model_copy(update={"address": f"labsim://{named.bench}/{n}"})
+                for n, i in bench.instruments.items()
+            }
+        }
+    )
+    with Rehearsal(twin, entries, plan, seed=None, record=record, coarse=True) as rehearsal:
+        rehearsal.submit("forecast", {})
+        controller = rehearsal.controller
+        energy = _Energy(rehearsal.twin)
+
+        def over() -> bool:
+            energy.look(controller.clock.now())
+            run = controller.state.runs.get("forecast")
+            return run is not None and (run.state in ENDED or run.state == "HELD")
+
+        controller.run(over)
+        run = controller.state.runs["forecast"]
+        if run.state != "COMPLETE":
+            raise ForecastError(
+                f"the simulated run is {run.state} after {controller.clock.now() / 3600:.1f} h: {run.reason}"
+            )
+        return Forecast(
+            duration_s=controller.clock.now(),
+            steps=tuple(_step(step, run.done[step.id]) for step in plan.steps),
+            nitrogen_l=_nitrogen_l(record),
+            energy_kwh=energy.kwh,
+            attention=tuple(
+                (event.t_s, event.data["do"]) for event in record.events if event.kind == "prompt"
+            ),
+            profile=_profile(record),
+        )
+
+
+def _step(step: Any, summary: Mapping[str, Any]) -> StepForecast:
+    segments = getattr(step, "segments", None)
+    return StepForecast(
+        step.id,
+        step.kind,
+        summary["started_s"],
+        summary["ended_s"],
+        segments[-1].target_c if segments else None,
+        sum(s.hold_s for s in segments) if segments else None,
+    )
+
+
+class _Energy:
+    """Integrates true heater power between looks, in kWh."""
+
+    def __init__(self, twin: Any) -> None:
+        self._twin = twin
+        self._last_s = 0.0
+        self.kwh = 0.0
+
+    def look(self, now_s: float) -> None:
+        if now_s - self._last_s < 60.0:
+            return
+        truth = self._twin.truth()
+        watts = sum(truth[part]["heater_w"] for part in ("furnace", "oven", "hotplate") if part in truth)
+        self.kwh += watts * (now_s - self._last_s) / 3.6e6
+        self._last_s = now_s
+
+
+def _nitrogen_l(record: InMemory) -> float:
+    flows = [n for n, (_, signal, unit) in enumerate(record.channels) if (signal, unit) == ("flow", "sccm")]
+    litres, last = 0.0, None
+    for t_s, values in record.rows:
+        if last is not None:
+            litres += sum(values[n] or 0.0 for n in flows) * min(t_s - last, 60.0) / 60e3
+        last = t_s
+    return litres
+
+
+def _profile(record: InMemory) -> dict[str, tuple[tuple[float, float], ...]]:
+    """The working setpoints over time, where they bend: what the report draws as planned."""
+    profile = {}
+    for n, (instrument, signal, _) in enumerate(record.channels):
+        if signal == "working_setpoint":
+            points = [(t, v[n]) for t, v in record.rows if v[n] is not None]
+            profile[instrument] = _thinned([(t, round(v, 2)) for t, v in points if v is not None])
+    return {name: points for name, points in profile.items() if points}
+
+
+def _thinned(points: list[tuple[float, float]], tolerance: float = 1.0) -> tuple[tuple[float, float], ...]:
+    """The points that a straight line between their neighbours kept would miss by more than `tolerance`."""
+    kept: list[tuple[float, float]] = []
+    first = 0
+    for n in range(len(points)):
+        if n - first < 2:
+            continue
+        (t0, v0), (t1, v1) = points[first], points[n]
+        slope = (v1 - v0) / (t1 - t0) if t1 > t0 else 0.0
+        if any(abs(v0 + slope * (t - t0) - v) > tolerance for t, v in points[first + 1 : n]):
+            kept.append(points[first])
+            first = n - 1
+    return (*kept, *points[first : first + 1], *points[-1:])
+
+
+__all__ = ["Forecast", "ForecastError", "Rehearsal", "StepForecast", "forecast"]

@@ -1,0 +1,183 @@
+"""The controller's loop: image, decision, journal, commands; the one thread that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from labctl.engine.context import Context
+from labctl.engine.decide import Inputs, decide, instruments_in_use, period_s
+from labctl.engine.state import BenchState, RunState
+from labctl.model.readings import Image
+from labctl.runtime.clock import BenchClock, VirtualClock, wall_s
+from labctl.runtime.instruments import Instruments
+from labctl.runtime.record import Record
+from labctl.store import NOT_READ
+
+POLL_S = 0.25
+"""How often the inbox and the e-stop are looked at, in real seconds, whatever the scan."""
+
+Operator = Callable[[RunState], list[tuple[str, dict[str, object]]]]
+"""Answers the prompts of a run on a simulated bench: (idempotency key, arguments of an "answer")."""
+
+
+class Controller:
+    """One bench, one controller. `scan` once, or `run` until nothing is left to watch."""
+
+    def __init__(
+        self,
+        context: Context,
+        state: BenchState,
+        instruments: Instruments,
+        clock: BenchClock,
+        record: Record,
+        *,
+        operator: Operator | None = None,
+        estop: Path | None = None,
+        on_estop: Callable[[], None] | None = None,
+    ) -> None:
+        """`estop`: the file that, when it exists, stops everything; `on_estop` acknowledges it."""
+        self.context = context
+        self.state = state
+        self.instruments = instruments
+        self.clock = clock
+        self.record = record
+        self.image: Image = {}
+        self.next_s = clock.now()
+        self.scans = 0
+        self._operator = operator
+        self._estop = estop
+        self._on_estop = on_estop
+        self._estopped = False
+        self._last_s: float | None = None
+        self._polled_s = float("-inf")
+        self._asked = True
+        self._watched: tuple[object, object] | None = None
+        self._names: tuple[str, ...] = ()
+        self._period_s = 0.0
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Fix the order of telemetry channels: every signal of every instrument."""
+        channels = []
+        self._slots: dict[str, tuple[int, tuple[str, ...]]] = {}
+        for name, connection in self.instruments.connections.items():
+            signals = connection.driver.signals
+            connection.keys = tuple(f"{name}.{s.name}" for s in signals)
+            self._slots[name] = (len(channels), connection.keys)
+            channels.extend((name, s.name, s.unit) for s in signals)
+        self._width = len(channels)
+        self._no_values: tuple[float | None, ...] = (None,) * self._width
+        self._no_qualities = bytes([NOT_READ]) * self._width
+        self._no_ages = (0,) * self._width
+        self.record.layout(channels)
+
+    # -- one scan --------------------------------------------------------------------------------
+
+    def scan(self) -> None:
+        """Read, decide, keep, command; then `next_s` says when the next one is due."""
+        now = self.clock.now()
+        self._watch()
+        deadline = wall_s() + 0.8 * self._period_s
+        samples = self.instruments.read(self._names, now, deadline)
+        image = self.image
+        scanned = None
+        if samples:
+            values = list(self._no_values)
+            qualities = bytearray(self._no_qualities)
+            ages = list(self._no_ages)
+            for name, readings in samples:
+                slot, keys = self._slots[name]
+                for key, reading in zip(keys, readings, strict=True):
+                    image[key] = reading
+                    values[slot] = reading.value
+                    qualities[slot] = reading.quality
+                    age = int((now - reading.t_s) * 1000.0)
+                    ages[slot] = age if age > 0 else 0
+                    slot += 1
+            scanned = (now, tuple(values), bytes(qualities), tuple(ages))
+        requests = self.record.requests(self.clock.utc_ms(now)) if self._asked else []
+        self._asked = False
+        dt = 0.0 if self._last_s is None else now - self._last_s
+        inputs = Inputs(now, dt, image, self.instruments.results(), requests, self._estopped)
+        decision = decide(self.context, self.state, inputs)
+        self.state = decision.state
+        self._last_s = now
+        self.record.keep(decision.state, scanned, decision.events, decision.settled)
+        if decision.commands:
+            self.instruments.execute(decision.commands)
+        if self._estopped and self._on_estop is not None:
+            self._on_estop()
+            self._on_estop = None
+        if self._operator is not None and decision.events:
+            self._let_operator_answer(now)
+        self._watch()
+        self.scans += 1
+        self.next_s = max(now + self._period_s, self.instruments.end_s(now))
+
+    def _watch(self) -> None:
+        """What to read and how often; worked out anew only when runs or chambers changed."""
+        watched = (self.state.runs, self.state.chambers)
+        if self._watched is None or watched[0] is not self._watched[0] or watched[1] is not self._watched[1]:
+            self._watched = watched
+            self._names = instruments_in_use(self.context, self.state)
+            self._period_s = period_s(self.context, self.state)
+
+    def _let_operator_answer(self, now: float) -> None:
+        assert self._operator is not None
+        for run in self.state.runs.values():
+            if run.prompts and run.state == "RUNNING":
+                for key, args in self._operator(run):
+                    utc = self.clock.utc_ms(now)
+                    self.record.ask(
+                        "answer", args, actor="simulated operator", run=run.run_id, key=key, utc_ms=utc
+                    )
+                    self._asked = True
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Scan until `until` says so; a request or the e-stop starts a scan at once."""
+        while not until():
+            self._wait()
+            self.scan()
+        self.record.finish(self.state)
+
+    def busy(self) -> bool:
+        """Whether a run is under way, or a chamber is not safe and cold yet: a controller does not leave then."""
+        runs = any(r.end_state is None and r.started_s is not None for r in self.state.runs.values())
+        return runs or any(c.safe or c.custody or c.energised for c in self.state.chambers.values())
+
+    def poll(self) -> bool:
+        """Look at the inbox and the e-stop if it is time to; whether either asks for a scan at once."""
+        if wall_s() - self._polled_s < POLL_S:
+            return self._asked
+        self._polled_s = wall_s()
+        if self._estop is not None:
+            pressed = self._estop.exists()
+            if pressed and not self._estopped:
+                self._estopped = True
+                return True
+            self._estopped = pressed
+        if self.record.asked():
+            self._asked = True
+        return self._asked
+
+    def _wait(self) -> None:
+        """Until the next scan is due, or somebody asks."""
+        clock = self.clock
+        if isinstance(clock, VirtualClock):
+            if clock.speed is None:
+                self.poll()
+            else:
+                while (rest := clock.wall_until(self.next_s)) > 0.0:
+                    if self.poll():
+                        clock.wait_until(clock.paced_now())
+                        return
+                    nap_s = min(rest, POLL_S)
+                    clock.nap(nap_s)
+                self.poll()
+            clock.wait_until(self.next_s)
+            return
+        while (rest := self.next_s - clock.now()) > 0.0 and not self.poll():
+            clock.wait_until(clock.now() + min(rest, POLL_S))

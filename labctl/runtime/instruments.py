@@ -1,0 +1,285 @@
+"""The instruments of a bench, grouped by bus: read in parallel in real time, inline in virtual time.
+
+One worker per bus, so that an instrument that does not answer delays only its own line. In both modes the result of a
+command of one scan is seen in the next.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from labctl.bench.api import Audit, Clock, Driver
+from labctl.errors import CommunicationError, InstrumentError, NotDoneError, RefusedError
+from labctl.model.commands import Command, Outcome, Result
+from labctl.model.readings import Reading
+from labctl.runtime.clock import BusClock, wall_s
+
+
+class Sample(NamedTuple):
+    """One instrument's readings of one scan."""
+
+    instrument: str
+    readings: tuple[Reading, ...]
+
+
+@dataclass(slots=True)
+class Connection:
+    """One instrument on its bus. `every_s`: read no more often than this."""
+
+    name: str
+    driver: Driver
+    bus: str
+    every_s: float = 0.0
+    last_s: float = float("-inf")
+    open: bool = False
+    audit: Audit | None = None
+    problem: str | None = None
+    keys: tuple[str, ...] = field(default=())
+
+
+def connect(connection: Connection) -> None:
+    """Open an instrument and audit it; what goes wrong is kept as its problem."""
+    try:
+        connection.driver.open()
+        connection.open = True
+        connection.audit = connection.driver.audit()
+        connection.problem = None
+    except InstrumentError as error:
+        connection.problem = str(error)
+
+
+def _connect_each(connections: Sequence[Connection]) -> None:
+    for connection in connections:
+        connect(connection)
+
+
+def carry_out(connection: Connection, command: Command) -> Result:
+    """Execute one command; every way in which it can end has its outcome."""
+    outcome: Outcome
+    try:
+        readback = connection.driver.execute(command.verb, command.args)
+        return Result(command.id, "ok", "read back", readback)
+    except RefusedError as error:
+        outcome, detail = "refused", str(error)
+    except NotDoneError as error:
+        outcome, detail = "failed", str(error)
+    except CommunicationError as error:
+        outcome, detail = "unknown", str(error)
+    except InstrumentError as error:
+        outcome, detail = "failed", str(error)
+    return Result(command.id, outcome, detail, {})
+
+
+class Instruments(Protocol):
+    """All instruments of a bench, for the controller's loop."""
+
+    connections: Mapping[str, Connection]
+
+    def connect_all(self) -> None:
+        """Open and audit every instrument."""
+
+    def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
+        """Read these instruments, those that are due. Late ones come with a later call."""
+
+    def execute(self, commands: Sequence[Command]) -> None:
+        """Carry out commands; their results come from `results` from the next scan on."""
+
+    def results(self) -> list[Result]:
+        """Results that have come in."""
+
+    def end_s(self, now_s: float) -> float:
+        """When the slowest bus of this scan was done (virtual time), else `now_s`."""
+
+    def close(self) -> None:
+        """Release all ports; changes nothing about what the instruments do."""
+
+
+def _due(connection: Connection, now_s: float) -> bool:
+    return now_s - connection.last_s >= connection.every_s - 1e-6
+
+
+class Inline:
+    """All buses one after the other, each on its own virtual time."""
+
+    def __init__(self, connections: Mapping[str, Connection], clocks: Mapping[str, BusClock]) -> None:
+        """`clocks` by bus."""
+        self.connections = connections
+        self._clocks = clocks
+        self._all = tuple(clocks.values())
+        self._results: list[Result] = []
+
+    def connect_all(self) -> None:
+        """See Instruments."""
+        for connection in self.connections.values():
+            connect(connection)
+
+    def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
+        """See Instruments; every due instrument is in the answer."""
+        for clock in self._all:
+            clock.t_s = now_s
+        samples = []
+        connections = self.connections
+        for name in names:
+            connection = connections[name]
+            if now_s - connection.last_s >= connection.every_s - 1e-6:
+                connection.last_s = now_s
+                samples.append(Sample(name, connection.driver.read()))
+        return samples
+
+    def execute(self, commands: Sequence[Command]) -> None:
+        """See Instruments."""
+        for command in commands:
+            self._results.append(carry_out(self.connections[command.instrument], command))
+
+    def results(self) -> list[Result]:
+        """See Instruments."""
+        results, self._results = self._results, []
+        return results
+
+    def end_s(self, now_s: float) -> float:
+        """See Instruments."""
+        return max(now_s, max((clock.t_s for clock in self._all), default=now_s))
+
+    def close(self) -> None:
+        """See Instruments."""
+        for connection in self.connections.values():
+            connection.driver.close()
+
+
+_Job = tuple[float, list[Connection], list[tuple[Connection, Command]]]
+
+
+class _Worker:
+    """The one thread that talks on a bus."""
+
+    def __init__(self, name: str, clock: Clock, done: queue.SimpleQueue[Sample | Result | str]) -> None:
+        self.name = name
+        self.clock = clock
+        self.jobs = 0
+        self._jobs: queue.SimpleQueue[_Job | Callable[[], None] | None] = queue.SimpleQueue()
+        self._done = done
+        self._thread = threading.Thread(target=self._work, name=f"bus {name}", daemon=True)
+        self._thread.start()
+
+    def put(self, job: _Job | Callable[[], None]) -> None:
+        self.jobs += 1
+        self._jobs.put(job)
+
+    def stop(self, timeout_s: float) -> None:
+        self._jobs.put(None)
+        self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if callable(job):
+                job()
+            else:
+                self._scan(*job)
+            self._done.put(self.name)
+
+    def _scan(self, now_s: float, due: list[Connection], commands: list[tuple[Connection, Command]]) -> None:
+        if isinstance(self.clock, BusClock) and due:
+            self.clock.t_s = now_s
+        for connection in due:
+            if not connection.open:
+                connect(connection)
+            readings = connection.driver.read() if connection.open else connection.driver.silent()
+            self._done.put(Sample(connection.name, readings))
+        for connection, command in commands:
+            self._done.put(carry_out(connection, command))
+
+
+class Threaded:
+    """One worker thread per bus. In real time a bus that is late is skipped until it is done."""
+
+    def __init__(
+        self, connections: Mapping[str, Connection], clocks: Mapping[str, Clock], *, wait: bool
+    ) -> None:
+        """`clocks` by bus. `wait`: wait for every bus however long it takes (virtual time over worker threads)."""
+        self.connections = connections
+        self._done: queue.SimpleQueue[Sample | Result | str] = queue.SimpleQueue()
+        self._workers = {bus: _Worker(bus, clock, self._done) for bus, clock in clocks.items()}
+        self._wait = wait
+        self._samples: list[Sample] = []
+        self._results: list[Result] = []
+
+    def connect_all(self) -> None:
+        """See Instruments."""
+        for bus, worker in self._workers.items():
+            members = [c for c in self.connections.values() if c.bus == bus]
+            worker.put(partial(_connect_each, members))
+        self._collect(float("inf"))
+
+    def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
+        """See Instruments. Waits until `deadline_s` of the wall's monotonic clock, unless told to wait for all."""
+        wanted: dict[str, list[Connection]] = {}
+        for name in names:
+            connection = self.connections[name]
+            if not self._workers[connection.bus].jobs and _due(connection, now_s):
+                connection.last_s = now_s
+                wanted.setdefault(connection.bus, []).append(connection)
+        for bus, due in wanted.items():
+            self._workers[bus].put((now_s, due, []))
+        self._collect(float("inf") if self._wait else deadline_s)
+        samples, self._samples = self._samples, []
+        return (
+            sorted(samples, key=lambda s: list(self.connections).index(s.instrument))
+            if self._wait
+            else samples
+        )
+
+    def execute(self, commands: Sequence[Command]) -> None:
+        """See Instruments; in virtual time waits, so that the bus clocks are final."""
+        grouped: dict[str, list[tuple[Connection, Command]]] = {}
+        for command in commands:
+            connection = self.connections[command.instrument]
+            grouped.setdefault(connection.bus, []).append((connection, command))
+        for bus, items in grouped.items():
+            self._workers[bus].put((0.0, [], items))
+        if self._wait:
+            self._collect(float("inf"))
+            order = {command.id: n for n, command in enumerate(commands)}
+            self._results.sort(key=lambda r: order.get(r.command_id, -1))
+
+    def results(self) -> list[Result]:
+        """See Instruments."""
+        self._collect(wall_s())
+        results, self._results = self._results, []
+        return results
+
+    def end_s(self, now_s: float) -> float:
+        """See Instruments."""
+        if not self._wait:
+            return now_s
+        return max([now_s, *(w.clock.now() for w in self._workers.values())])
+
+    def close(self) -> None:
+        """See Instruments."""
+        for worker in self._workers.values():
+            worker.stop(2.0)
+        for connection in self.connections.values():
+            connection.driver.close()
+
+    def _collect(self, deadline_s: float) -> None:
+        """Take in what workers have done, until all are idle or the deadline has passed."""
+        while True:
+            busy = any(w.jobs for w in self._workers.values())
+            rest = deadline_s - wall_s()
+            try:
+                if busy and rest > 0.0:
+                    item = self._done.get(timeout=None if rest == float("inf") else rest)
+                else:
+                    item = self._done.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(item, str):
+                self._workers[item].jobs -= 1
+            elif isinstance(item, Sample):
+                self._samples.append(item)
+            else:
+                self._results.append(item)
