@@ -21,7 +21,7 @@ from serial.serialutil import (
     SerialTimeoutException,
 )
 
-from labctl_simulators.hosts.inprocess import Mount, mounted
+from labctl_simulators.hosts.inprocess import Clock, Mount, mounted
 
 BITS_PER_CHARACTER = 10
 """Start, eight data (or seven and parity), stop."""
@@ -38,7 +38,7 @@ class Serial(SerialBase):
     portstr: str | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._arrived = bytearray()
+        self._arrived = b""
         self._due: deque[tuple[float, bytes]] = deque()
         self._raises = False
         self._blocks = False
@@ -61,7 +61,7 @@ class Serial(SerialBase):
         self._mount = entry
         self._raises = "raise" in options
         self._blocks = "block" in options
-        self._arrived.clear()
+        self._arrived = b""
         self._due.clear()
         self.is_open = True
 
@@ -71,50 +71,46 @@ class Serial(SerialBase):
 
     def write(self, b: Any, /) -> int:
         """Hand bytes to the session; they are on the wire for as long as the baud rate says."""
-        entry = self._plugged()
+        entry = self._mount
+        if entry is None or not entry.plugged:
+            raise self._gone(entry)
         data = b if type(b) is bytes else bytes(b)
-        # when the request's last byte has arrived
-        now = entry.clock.now()
-        if not entry.paced:
-            for delay, reply in entry.session.feed(data, now):
-                self._queue(now + delay, reply)
-            return len(data)
-        per_byte = BITS_PER_CHARACTER / self._baudrate
-        now += len(data) * per_byte
+        due = self._due
+        per_byte = BITS_PER_CHARACTER / self._baudrate if entry.paced else 0.0
+        # the request's last byte has arrived then
+        now = entry.clock.now() + len(data) * per_byte
         for delay, reply in entry.session.feed(data, now):
-            self._queue(now + delay + len(reply) * per_byte, reply)
+            at = now + delay + len(reply) * per_byte
+            # a line keeps the order of its bytes
+            due.append((at if not due or at > due[-1][0] else due[-1][0], reply))
         return len(data)
 
     def read(self, size: int = 1, /) -> bytes:
         """Up to `size` bytes; waits on the clock for what is under way, at most the time-out."""
-        entry = self._plugged()
-        arrived = self._arrived
-        if len(arrived) < size:
-            self._wait(entry, size)
-        if self._blocks:
-            size = max(size, len(arrived))
-        if self._raises and not arrived and size:
+        entry = self._mount
+        if entry is None or not entry.plugged:
+            raise self._gone(entry)
+        if len(self._arrived) < size:
+            self._wait(entry.clock, size)
+        data = self._arrived
+        if self._raises and not data and size:
             raise SerialTimeoutException("no reply in time")
-        if len(arrived) <= size:
-            data = bytes(arrived)
-            arrived.clear()
+        if len(data) <= size or self._blocks:
+            self._arrived = b""
             return data
-        data = bytes(arrived[:size])
-        del arrived[:size]
-        return data
+        self._arrived = data[size:]
+        return data[:size]
 
     @property
     def in_waiting(self) -> int:
         """How many bytes have arrived by now. Never moves time."""
-        self._arrive(self._plugged())
+        self._arrive()
         return len(self._arrived)
 
     def reset_input_buffer(self) -> None:
         """Throw away what has arrived by now; what is still under way will come."""
-        entry = self._plugged()
-        if self._due:
-            self._arrive(entry)
-        self._arrived.clear()
+        self._arrive()
+        self._arrived = b""
 
     def reset_output_buffer(self) -> None:
         """Nothing waits here: writing is immediate."""
@@ -122,46 +118,39 @@ class Serial(SerialBase):
     def flush(self) -> None:
         """Nothing waits here: writing is immediate."""
 
-    def _plugged(self) -> Mount:
-        entry = self._mount
+    def _gone(self, entry: Mount | None) -> SerialException:
         if entry is None:
-            raise PortNotOpenError()
-        if not entry.plugged:
-            raise SerialException(f"{self.portstr} was unplugged")
-        return entry
+            return PortNotOpenError()
+        return SerialException(f"{self.portstr} was unplugged")
 
-    def _queue(self, due: float, reply: bytes) -> None:
-        if self._due and due < self._due[-1][0]:
-            due = self._due[-1][0]  # a line keeps the order of its bytes
-        self._due.append((due, reply))
-
-    def _arrive(self, entry: Mount) -> None:
-        due = self._due
+    def _arrive(self) -> None:
+        entry, due = self._mount, self._due
+        if entry is None or not entry.plugged:
+            raise self._gone(entry)
         if due:
             now = entry.clock.now()
             while due and due[0][0] <= now:
                 self._arrived += due.popleft()[1]
 
-    def _wait(self, entry: Mount, size: int) -> None:
+    def _wait(self, clock: Clock, size: int) -> None:
         """Sleep from arrival to arrival until `size` bytes (any, in block mode) or the time-out."""
-        arrived, due, clock = self._arrived, self._due, entry.clock
+        due, timeout = self._due, self._timeout
         now = clock.now()
-        timeout = self._timeout
-        if timeout is None:
-            if not due and not arrived:
-                raise SerialException("a read without time-out, and nothing is under way: it would never end")
+        if timeout is not None:
+            deadline = now + timeout
+        elif due or self._arrived:
             deadline = due[-1][0] if due else now
         else:
-            deadline = now + timeout
+            raise SerialException("a read without time-out, and nothing is under way: it would never end")
         while due and due[0][0] <= deadline:
-            if due[0][0] > now:
-                clock.sleep(due[0][0] - now)
-                now = clock.now()
-            # by this test and not by now >= due, which rounding may miss by an ulp
-            arrived += due.popleft()[1]
-            if len(arrived) >= size or self._blocks:
+            at, reply = due.popleft()
+            if at > now:
+                clock.sleep(at - now)
+                now = at
+            self._arrived += reply
+            if len(self._arrived) >= size or self._blocks:
                 return
-        if deadline > now and not (self._blocks and arrived):
+        if deadline > now and not (self._blocks and self._arrived):
             clock.sleep(deadline - now)
 
     # What pyserial calls on an open port; a simulated line has no modem lines and no settings of its own.

@@ -97,7 +97,11 @@ class RtuSession:
         self._last_s = now_s
         if self._deaf:
             return []
-        data = self._pending + data if self._pending else data
+        if self._pending:
+            data = self._pending + data
+        elif (request := whole(data)) is not None:  # nearly always
+            reply = self._answer(request)
+            return [(self.latency_s, reply)] if reply else []
         replies: Replies = []
         while data:
             size = frame_size(data)
@@ -127,7 +131,7 @@ class RtuSession:
                 if not 1 <= count <= MAX_REGISTERS:
                     raise ModbusRefusal(ILLEGAL_VALUE)
                 words = self.registers.read(address, count)
-                return with_crc(struct.pack(f">BBB{count}H", unit, function, 2 * count, *words))
+                return with_crc(_words_reply(count).pack(unit, function, 2 * count, *words))
             if function == 6:
                 self.registers.write_single(address, values[0])
                 return with_crc(struct.pack(">BBHH", unit, 6, address, values[0]))
@@ -165,6 +169,17 @@ def frame_size(data: bytes) -> int:
     if function in (15, 16):
         return 9 + data[6] if len(data) > 6 else 9
     return 4 if function == 7 else 0
+
+
+@lru_cache(4096)
+def whole(data: bytes) -> Request | None:
+    """The request that `data` is, no byte more and no byte less; else None."""
+    return parse(data) if len(data) >= 2 and len(data) == frame_size(data) else None
+
+
+@lru_cache
+def _words_reply(count: int) -> struct.Struct:
+    return struct.Struct(f">BBB{count}H")
 
 
 @lru_cache(4096)
@@ -206,6 +221,7 @@ def crc16(data: bytes) -> int:
     return crc
 
 
+@lru_cache(4096)
 def with_crc(body: bytes) -> bytes:
     """A frame: its body and the CRC over it."""
     return body + crc16(body).to_bytes(2, "little")
