@@ -16,6 +16,8 @@ from labctl.protocol.diagnosis import findings_of, nearest
 from labctl.protocol.source import Document, read
 
 SCHEMES = ("serial", "tcp", "visa", "labsim")
+SIMULATOR_OPTION = "sim_"
+"""Options that begin so go to an instrument's twin; its plant may take some that its driver does not list."""
 ADDRESSES = "serial:///dev/ttyUSB0, tcp://HOST:PORT, visa://RESOURCE or labsim://PLANT/INSTRUMENT"
 LINKS: Mapping[str, tuple[str, ...]] = {
     "serial": ("serial", "tcp", "labsim"),
@@ -113,12 +115,16 @@ def _fits_driver(
             yield document.finding(
                 "BENCH-002", (*at, "provides", i), message, f"offers: {', '.join(entry.capabilities)}"
             )
+    simulated = instrument.address.startswith("labsim://")
     for option in instrument.options:
-        if option not in entry.options:
-            message = f"driver {entry.name} has no option {option!r}"
-            yield document.finding(
-                "BENCH-006", (*at, "options", option), message, nearest(option, entry.options), key=True
-            )
+        of_twin = option.startswith(SIMULATOR_OPTION)
+        if option in entry.options and not (of_twin and not simulated):
+            continue
+        message, hint = f"driver {entry.name} has no option {option!r}", nearest(option, entry.options)
+        if of_twin and not simulated:
+            message, hint = f"{option!r} is an option of a simulator, and {name} is real", None
+        severity = "warning" if of_twin and simulated else "error"
+        yield document.finding("BENCH-006", (*at, "options", option), message, hint, severity, key=True)
     scheme = instrument.address.partition("://")[0]
     if scheme in SCHEMES and scheme not in LINKS.get(entry.link, SCHEMES):
         message = f"driver {entry.name} speaks {entry.link}, not {scheme}"

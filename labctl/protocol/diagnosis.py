@@ -33,16 +33,18 @@ def findings_of(error: pydantic.ValidationError, document: Document, model: type
 def _finding(error: Any, document: Document, model: type[BaseModel]) -> Finding:
     path: Path = tuple(error["loc"])
     kind, context = error["type"], error.get("ctx") or {}
-    name = ".".join(str(p) for p in path)
+    name = _name(document, path)
     if kind == "extra_forbidden":
         hint = nearest(path[-1], valid_keys(model, path[:-1]))
         return document.finding("SCH-001", path, f"unknown key {path[-1]!r}", hint, key=True)
     if kind == "missing":
-        return document.finding("SCH-002", path[:-1], f"{path[-1]!r} is missing{_of(path[:-1])}")
+        return document.finding("SCH-002", path[:-1], f"{path[-1]!r} is missing{_of(document, path[:-1])}")
     if kind == "quantity":
         return document.finding("QTY-001", path, f"{name}: {context['reason']}", context.get("hint") or None)
     if kind == "finding":
-        return document.finding(context["rule"], path, context["reason"], context.get("hint") or None)
+        where = (*path, context["key"]) if context["key"] else path
+        hint = context["hint"] or None
+        return document.finding(context["rule"], where, context["reason"], hint, key=bool(context["key"]))
     if kind == "literal_error":
         valid = [v for v in _literals(model, path) if isinstance(v, str)]
         return document.finding(
@@ -56,8 +58,16 @@ def _finding(error: Any, document: Document, model: type[BaseModel]) -> Finding:
     return document.finding("SCH-003", path, f"{name}: {message}" if name else message, hint)
 
 
-def _of(path: Path) -> str:
-    return f" in {'.'.join(str(p) for p in path)}" if path else ""
+def _name(document: Document, path: Path) -> str:
+    """A path for people: `step mix: stir.speed`, `instruments.oven.driver`."""
+    step = document.data["steps"][path[1]] if path[:1] == ("steps",) and len(path) > 1 else None
+    if isinstance(step, dict) and isinstance(step.get("id"), str):
+        return f"step {step['id']}: {'.'.join(str(p) for p in path[2:])}".removesuffix(": ")
+    return ".".join(str(p) for p in path)
+
+
+def _of(document: Document, path: Path) -> str:
+    return f" in {_name(document, path)}" if path else ""
 
 
 def valid_keys(model: type[BaseModel], path: Path) -> list[str]:

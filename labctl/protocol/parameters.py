@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError as SchemaError
@@ -45,29 +46,36 @@ def _resolve_one(
     document: Document, name: str, written: WrittenParameter, given: str | None
 ) -> tuple[Parameter | None, list[Finding]]:
     path: Path = ("parameters", name)
+
+    def at(field: str, rule: str, message: str, hint: str | None = None) -> Finding:
+        return document.finding(rule, (*path, field), message, hint, key=field == "given")
+
     value: Scalar | None = written.default if given is None else _read(given)
     if value is None:
         message = f"parameter {name!r} has no default and was not given"
         return None, [document.finding("PAR-002", path, message, f"give it: -p {name}=...", key=True)]
-    texts = [v for v in (written.min, written.max, written.default, value) if v is not None]
-    dimension = dimension_of(*texts) or dimension_of(texts[0])
-    try:
-        number = parse(value, dimension) if dimension else value
-        low = parse(written.min, dimension) if dimension and written.min is not None else written.min
-        high = parse(written.max, dimension) if dimension and written.max is not None else written.max
-    except QuantityError as error:
+    source = "default" if given is None else "given"
+    fields = {"min": written.min, "max": written.max, "default": written.default, source: value}
+    texts = {field: v for field, v in fields.items() if v is not None}
+    dimension = dimension_of(*texts.values()) or dimension_of(next(iter(texts.values())))
+    canonical: dict[str, Scalar] = dict(texts)
+    bounded = "min" in texts or "max" in texts
+    for field, v in texts.items():
+        try:
+            canonical[field] = parse(v, dimension) if dimension else v
+        except QuantityError as error:
+            return None, [at(field, "QTY-001", f"parameter {name!r}: {error.reason}", error.hint)]
+        if bounded and not _is_number(canonical[field]):
+            return None, [at(field, "PAR-003", f"parameter {name!r}: {v!r} is not a number")]
+    number = canonical[source]
+    if "min" in canonical and _less(number, canonical["min"]):
         return None, [
-            document.finding("QTY-001", path, f"parameter {name!r}: {error.reason}", error.hint, key=True)
+            at(source, "PAR-003", f"parameter {name!r} is {value}, and must be at least {written.min}")
         ]
-    if (low is not None or high is not None) and not _is_number(number):
+    if "max" in canonical and _less(canonical["max"], number):
         return None, [
-            document.finding("PAR-003", path, f"parameter {name!r}: {value!r} is not a number", key=True)
+            at(source, "PAR-003", f"parameter {name!r} is {value}, and must be at most {written.max}")
         ]
-    for bound, outside, words in ((low, _less(number, low), "least"), (high, _less(high, number), "most")):
-        if bound is not None and outside:
-            limit = written.min if words == "least" else written.max
-            message = f"parameter {name!r} is {value}, and must be at {words} {limit}"
-            return None, [document.finding("PAR-003", path, message, key=True)]
     return Parameter(
         name=name, value=number, unit=DIMENSIONS[dimension].unit if dimension else "", text=str(value),
         provenance=written.provenance, given=given is not None, confirm=written.confirm,
@@ -75,9 +83,9 @@ def _resolve_one(
 
 
 def _read(given: str) -> Scalar:
-    """What was given on a command line, by the rules of the file; an empty or null text stays text."""
+    """What was given on a command line, by the rules of the file; what is no value there stays text."""
     value = scalar(given.strip())
-    return given.strip() if value is None else value
+    return given.strip() if value is None or (isinstance(value, float) and not isfinite(value)) else value
 
 
 def _is_number(value: object) -> bool:
@@ -85,7 +93,7 @@ def _is_number(value: object) -> bool:
 
 
 def _less(a: Any, b: Any) -> bool:
-    return a is not None and b is not None and bool(a < b)
+    return bool(a < b)
 
 
 @dataclass(frozen=True, slots=True)

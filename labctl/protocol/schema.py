@@ -24,9 +24,11 @@ KINDS = ("stir", "heat", "purge", "cool", "manual", "measure", "unload", "cycle"
 """Step kinds that it can."""
 
 
-def problem(rule: str, reason: str, hint: str | None = None) -> PydanticCustomError:
-    """A complaint that becomes a finding of `rule` at the place of the value."""
-    return PydanticCustomError("finding", "{reason}", {"rule": rule, "reason": reason, "hint": hint or ""})
+def problem(rule: str, reason: str, hint: str = "", key: str = "") -> PydanticCustomError:
+    """A complaint that becomes a finding of `rule` at the value, or at one of the keys in it."""
+    return PydanticCustomError(
+        "finding", "{reason}", {"rule": rule, "reason": reason, "hint": hint, "key": key}
+    )
 
 
 def _quantity(dimension: str) -> Any:
@@ -306,15 +308,16 @@ class WrittenStep(Written):
     @classmethod
     def _one_kind(cls, data: object) -> object:
         if isinstance(data, dict):
-            later = [k for k in NOT_YET if k in data]
-            if later:
-                raise problem("STEP-001", f"step kind {later[0]!r} is not carried out by this version yet",
-                              f"kinds: {', '.join(KINDS)}")  # fmt: skip
-            kinds = [k for k in KINDS if k in data]
+            kinds = [k for k in data if k in KINDS]
+            for kind in data:
+                if kind in NOT_YET:
+                    reason = f"step kind {kind!r} is not carried out by this version yet"
+                    raise problem("STEP-001", reason, f"kinds: {', '.join(KINDS)}", kind)
             if len(kinds) > 1:
-                raise problem("STEP-002", f"a step has one kind; this one has {' and '.join(kinds)}")
+                reason = f"a step has one kind; this one has {' and '.join(kinds)}"
+                raise problem("STEP-002", reason, key=kinds[1])
             if kinds and data[kinds[0]] is None:
-                raise problem("SCH-003", f"{kinds[0]} is empty")
+                raise problem("SCH-003", f"{kinds[0]} is empty", key=kinds[0])
             if not kinds and not set(data) - {"id", "title"}:
                 raise problem("STEP-002", "a step needs a kind", f"kinds: {', '.join(KINDS)}")
         return data

@@ -133,7 +133,7 @@ class _Reader:
         assert isinstance(mapping, dict)
         if not isinstance(event, yaml.ScalarEvent):
             raise self.refused("YAML-001", "a key must be a plain word", at)
-        if event.value == "<<" and event.style is None:
+        if event.value == "<<" and not event.style:
             raise self.refused("YAML-004", "merge key << is not taken", at, "write the values out")
         if event.value in mapping:
             line, column = self.keys[(*path, event.value)]
