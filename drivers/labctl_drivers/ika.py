@@ -56,16 +56,16 @@ HIGHEST_RPM = 1500.0
 WATCHDOG_S = (20.0, 1500.0)
 
 _END = b" \r\n"
-_VALUE = re.compile(rb" *(-?\d{1,4}(?:\.\d{1,3})?)(?: +(\d{1,2}))? *\r?\n")
-_NAME = re.compile(rb"(?:^|\n) *([A-Z][A-Z0-9a-z_.\- ]*[A-Za-z][A-Za-z0-9_.\- ]*?) *\r?\n")
+_VALUE = re.compile(rb" *(-?\d{1,4}(?:\.\d{1,3})?)(?: +(\d{1,2}))? *\r *\n")
+_NAME = re.compile(rb"(?:^|\n) *([A-Z][A-Z0-9a-z_.\- ]*[A-Za-z][A-Za-z0-9_.\- ]*?) *\r *\n")
 _SENSORS = {"plate": 2, "probe": 1}
 
 
 @lru_cache(4096)
-def decode(raw: bytes, channel: int, low: float, high: float) -> tuple[float, Quality] | None:
-    """The number in a reply `25.3 1 ` of that channel (which some models leave out); None when it is none."""
+def decode(raw: bytes, channel: int | None, low: float, high: float) -> tuple[float, Quality] | None:
+    """The number in a reply `25.3 1 ` of that channel, or without one (None); None when it is no such reply."""
     found = _VALUE.fullmatch(raw)
-    if found is None or (found[2] is not None and int(found[2]) != channel):
+    if found is None or (None if found[2] is None else int(found[2])) != channel:
         return None
     value = float(found[1])
     return value, GOOD if low <= value <= high else BAD
@@ -100,6 +100,7 @@ class Ika(Driver):
             for (text, channel), signal in zip(questions, SIGNALS, strict=True)
         )
         self._wire: AsciiLine | None = None
+        self._named = True
         self._renewed_s: float | None = None
 
     def open(self) -> None:
@@ -110,13 +111,22 @@ class Ika(Driver):
             stopbits=1,
             timeout_s=float(self.options.get("timeout_s", 0.6)),
         )
-        wire = AsciiLine(port, b"\n", (b"IN_NAME" + _END, _NAME))
+        wire = AsciiLine(port, self.line.clock, b"\n", (b"IN_NAME" + _END, _NAME))
         try:
             wire.fence()
+            self._learn_form(wire)
         except CommunicationError:
             port.close()
             raise
         self._wire = wire
+
+    def _learn_form(self, wire: AsciiLine) -> None:
+        """Whether replies name their channel (the manuals do not say); from now on all must look like it."""
+        raw = wire.ask(self._questions[1][0])
+        found = _VALUE.fullmatch(raw)
+        if found is None:
+            raise wire.lost(f"ika: not a reply to IN_SP_4: {raw[:40]!r}")
+        self._named = found[2] is not None
 
     def audit(self) -> Audit:
         wire = self._line()
@@ -209,7 +219,7 @@ class Ika(Driver):
         """One number. Raises CommunicationError for anything else, and leaves the line out of step."""
         wire = self._line()
         raw = wire.ask(request)
-        decoded = decode(raw, channel, low, high)
+        decoded = decode(raw, channel if self._named else None, low, high)
         if decoded is None:
             raise wire.lost(f"ika: not a reply to {request!r}: {raw[:40]!r}")
         return decoded

@@ -3,31 +3,40 @@
 Nothing in such a reply says which question it answers, so one that comes late would be taken for the
 next reading. After anything out of order, a line is *out of step*: before the next question it asks the
 fence, a question whose answer looks like no reading. A serial line keeps order, so once the fence is
-answered every older reply has passed by.
+answered every older reply has passed by. Only one fence is under way at a time, or the late answer to
+one would be taken for the next.
 """
 
 from __future__ import annotations
 
 import re
 
-from labctl.bench.api import CommunicationError, Port
+from labctl.bench.api import Clock, CommunicationError, Port
 
 LONGEST = 8192
 """Bytes after which an answer is taken for babble: the longest known (a layout table) has about 1,500."""
+
+
+PATIENCE_S = 3.0
+"""How long an answer to the fence may be under way before it counts as lost (assumed; below the 5 s for which
+an instrument may be silent)."""
 
 
 class AsciiLine:
     """One instrument on a port, asked in lines.
 
     Args:
-        port: where the bytes go.
+        port, clock: where the bytes go, and the bench clock.
         end: last byte of every reply.
         fence: (question, pattern of its reply), see the module's text.
     """
 
-    def __init__(self, port: Port, end: bytes, fence: tuple[bytes, re.Pattern[bytes]]) -> None:
+    def __init__(self, port: Port, clock: Clock, end: bytes, fence: tuple[bytes, re.Pattern[bytes]]) -> None:
         self.port = port
         self.in_step = True
+        self._clock = clock
+        self._fenced_s: float | None = None
+        self._heard = b""
         self._end = end[-1]
         self._fence, self._fence_reply = fence
 
@@ -35,13 +44,15 @@ class AsciiLine:
         """One reply, its end included. Raises CommunicationError when none came whole and in time."""
         if not self.in_step:
             self.fence()
+        self.in_step = False
         port = self.port
         port.reset_input()
         port.write(request)
         raw = port.read_some()
-        if raw and raw[-1] == self._end:
-            return raw
-        return self._rest(raw)
+        if not raw or raw[-1] != self._end:
+            raw = self._rest(raw)
+        self.in_step = True
+        return raw
 
     def ask_lines(self, request: bytes, last: re.Pattern[bytes] | None = None) -> list[bytes]:
         """Every line of a reply that says no end: until `last` is seen or the line has been quiet.
@@ -50,6 +61,7 @@ class AsciiLine:
         """
         if not self.in_step:
             self.fence()
+        self.in_step = False
         self.port.reset_input()
         self.port.write(request)
         raw = b""
@@ -59,7 +71,8 @@ class AsciiLine:
             if not got or (last and raw[-1] == self._end and last.search(raw)):
                 break
         if not raw:
-            raise self.lost(f"no reply to {request!r}")
+            raise CommunicationError(f"no reply to {request!r}")
+        self.in_step = True
         return [line for line in re.split(rb"[\r\n]+", raw) if line.strip()]
 
     def tell(self, request: bytes) -> None:
@@ -75,16 +88,19 @@ class AsciiLine:
             taken += len(got)
 
     def fence(self) -> None:
-        """Come back into step. Raises CommunicationError when the fence is not answered."""
+        """Come back into step. Raises CommunicationError while the fence is not answered."""
         self.in_step = False
-        self.port.reset_input()
-        self.port.write(self._fence)
-        raw = b""
-        while not self._fence_reply.search(raw):
+        now = self._clock.now()
+        if self._fenced_s is None or now - self._fenced_s >= PATIENCE_S:
+            self.port.reset_input()
+            self.port.write(self._fence)
+            self._fenced_s, self._heard = now, b""
+        while not self._fence_reply.search(self._heard):
             got = self.port.read_some()
-            if not got or len(raw) > LONGEST:
+            if not got or len(self._heard) > LONGEST:
                 raise CommunicationError(f"no reply to {self._fence!r}")
-            raw += got
+            self._heard += got
+        self._fenced_s = None
         self.in_step = True
 
     def lost(self, why: str) -> CommunicationError:
@@ -100,4 +116,4 @@ class AsciiLine:
             raw += got
             if raw[-1] == self._end:
                 return raw
-        raise self.lost(f"broken reply {raw[:40]!r}" if raw else "no reply")
+        raise CommunicationError(f"broken reply {raw[:40]!r}" if raw else "no reply")

@@ -68,8 +68,10 @@ SIGNALS = (
     Signal("sensor_mv", "mV", -300.0, 1500.0, 0.01),
 )
 
-CLOCK_TOLERANCE_S = 2.0
-"""How far the analyser's clock may lag behind ours since its last reading before a reply counts as old."""
+CLOCK_TOLERANCE_S = 1.5
+"""How far the analyser's clock may lag behind ours since its last reading before a reply counts as old.
+
+It shows whole seconds, so up to 1 s is rounding."""
 
 _NUMBER = re.compile(rb"[+-]?\d\.\d{3}E[+-]\d\d")
 _CLOCK = re.compile(rb"(\d\d):(\d\d):(\d\d)")
@@ -139,6 +141,11 @@ class Rapidox(Driver):
             baudrate=int(self.options.get("baudrate", 9600)),
             timeout_s=float(self.options.get("timeout_s", 0.3)),
         )
+        try:
+            self._ask()  # the first answer sets the time against which late ones are judged
+        except CommunicationError:
+            self.close()
+            raise
 
     def audit(self) -> Audit:
         sample = self._ask()

@@ -97,7 +97,7 @@ class Alicat(Driver):
             baudrate=int(self.options.get("baudrate", 19200)),
             timeout_s=float(self.options.get("timeout_s", 0.3)),
         )
-        wire = AsciiLine(port, b"\r", (self._command("VE"), _VERSION))
+        wire = AsciiLine(port, self.line.clock, b"\r", (self._command("VE"), _VERSION))
         try:
             # A controller left streaming talks over every question until it gets its letter back.
             wire.tell(b"@@ %s\r" % self._unit.encode())
