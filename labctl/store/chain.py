@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from labctl.errors import StoreError
@@ -38,6 +38,13 @@ NO_VALUE = struct.unpack("<d", bytes.fromhex("000000000000f87f"))[0]
 
 Channel = tuple[str, str, str]
 """(instrument, signal, unit)"""
+
+Head = tuple[int, str]
+"""seq and hash of the newest row of a stream"""
+
+DIGEST = "telemetry_digest"
+ANCHORED = "run_anchored"
+ENDED = "run_ended"
 
 
 class JournalRow(NamedTuple):
@@ -94,6 +101,31 @@ def row_hash(prev_hash: str, stream: str, seq: int, mono_s: float, utc_ms: int, 
 def layout_hash(layout: int, channels: Sequence[Channel]) -> str:
     """The content hash of a layout."""
     return sha256(canonical([layout, [list(c) for c in channels]]))
+
+
+def heads_text(heads: Mapping[str, Head], digest: dict[str, Any] | None) -> str:
+    """Where the open streams and the telemetry without a digest stand, as canonical text."""
+    return canonical({"streams": heads, "telemetry": digest})
+
+
+def checkpoint_hash(state: str, heads: str) -> str:
+    """SHA-256 of the canonical text of [state, heads]; `heads` as of `heads_text` when it was written."""
+    return sha256(canonical([state, heads]))
+
+
+def seal_hash(heads: str, checkpoint_sha256: str | None) -> str:
+    """SHA-256 of the canonical text of [heads, checkpoint_sha256]: what the newest commit left."""
+    return sha256(canonical([heads, checkpoint_sha256]))
+
+
+def request_hash(*columns: Any) -> str:
+    """SHA-256 of the canonical text of the columns of a request, from id to expires_utc_ms."""
+    return sha256(canonical(list(columns)))
+
+
+def outcome_hash(request_sha256: str, outcome: str) -> str:
+    """SHA-256 of the canonical text of [request_sha256, outcome]."""
+    return sha256(canonical([request_sha256, outcome]))
 
 
 class Tail:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from labctl.errors import StoreError
 from labctl.model.commands import Request
-from labctl.store.chain import canonical, canonical_data, sha256
+from labctl.store.chain import canonical_data, outcome_hash, request_hash
 from labctl.store.schema import connect, explain, migrated, transaction
 
 _ASKED = "id, idempotency_key, verb, args, actor, run, expected_state, issued_utc_ms, expires_utc_ms"
@@ -151,13 +151,3 @@ def settle(connection: sqlite3.Connection, request: str, outcome: str, where: st
         "UPDATE inbox SET outcome = ?, outcome_sha256 = ? WHERE id = ?",
         (outcome, outcome_hash(known[0], outcome), int(request)),
     )
-
-
-def request_hash(*columns: Any) -> str:
-    """SHA-256 of the canonical text of the columns of a request, from id to expires_utc_ms."""
-    return sha256(canonical(list(columns)))
-
-
-def outcome_hash(request_sha256: str, outcome: str) -> str:
-    """SHA-256 of the canonical text of [request_sha256, outcome]."""
-    return sha256(canonical([request_sha256, outcome]))

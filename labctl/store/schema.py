@@ -293,7 +293,12 @@ def _first_schema(database: Database) -> Iterator[str]:
         {"layout": int, "position": int, "instrument": str, "signal": str, "unit": str},
         pk=("layout", "position"),
     )
-    yield table("seal", {"id": int, "heads": str, "sha256": str}, pk="id")
+    yield table(
+        "seal",
+        {"id": int, "heads": str, "checkpoint_sha256": str, "sha256": str},
+        pk="id",
+        null={"checkpoint_sha256"},
+    )
     yield table("checkpoint", {"id": int, "state": str, "heads": str, "sha256": str}, pk="id")
     yield table(
         "inbox",

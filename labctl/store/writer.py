@@ -15,18 +15,25 @@ from typing import Any, NamedTuple, Self
 from labctl.errors import StoreError
 from labctl.model.events import BENCH_STREAM, Event
 from labctl.store.chain import (
+    ANCHORED,
+    DIGEST,
+    ENDED,
     MAX_AGE_MS,
     NO_VALUE,
     NOT_READ,
     Channel,
+    Head,
     JournalRow,
     Tail,
     canonical,
     canonical_data,
+    checkpoint_hash,
+    heads_text,
     identity_hash,
     layout_hash,
     row_hash,
     row_struct,
+    seal_hash,
     sha256,
 )
 from labctl.store.inbox import Inbox, settle
@@ -41,15 +48,8 @@ from labctl.store.schema import (
     transaction,
 )
 
-DIGEST = "telemetry_digest"
-ANCHORED = "run_anchored"
-ENDED = "run_ended"
-
 Utc = int | Callable[[float], int]
 """Unix time in ms, or how to get it from bench time in s."""
-
-Head = tuple[int, str]
-"""seq and hash of the newest row of a stream"""
 
 Insertion = tuple[str, Callable[[Any], Any], Callable[..., bytes]]
 """How rows that read the same channels are kept: statement, choice of values, packing."""
@@ -85,6 +85,7 @@ class Store:
     _tail: Tail
     _seq: int
     _mono_ms: int
+    _checkpoint: str | None
     _layouts: dict[int, tuple[tuple[Channel, ...], str]]
     _statements: dict[tuple[int, bytes], Insertion]
 
@@ -112,7 +113,8 @@ class Store:
         def fill(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO identity VALUES (1, ?, ?, ?)", (bench, text_hash, int(simulated)))
             _put_document(connection, "bench", bench_yaml)
-            connection.execute("INSERT INTO seal VALUES (1, ?, ?)", _sealed({}, None))
+            heads = heads_text({}, None)
+            connection.execute("INSERT INTO seal VALUES (1, ?, NULL, ?)", (heads, seal_hash(heads, None)))
 
         create_file(path, fill)
         return cls.open(path)
@@ -225,24 +227,28 @@ class Store:
         utc = utc_ms if callable(utc_ms) else lambda mono_s: utc_ms
         heads, tail, ended = dict(self._heads), self._tail.copy(), set(self._ended)
         journal = list(self._chain(events, utc, heads, tail, ended))
-        mono_ms = self._check_rows(rows)
         with transaction(self._db, self._where):
             self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", journal)
-            seq = self._seq
+            at = self._seq, self._mono_ms
             for layout, group in groupby(rows, itemgetter(0)):
-                seq = self._insert(layout, list(group), utc, seq, tail)
-            open_heads = {s: h for s, h in heads.items() if s not in ended}
-            seal = _sealed(open_heads, tail.digest())
-            self._db.execute("UPDATE seal SET heads = ?, sha256 = ?", seal)
+                at = self._insert(layout, group, utc, at, tail)
+            stand = heads_text({s: h for s, h in heads.items() if s not in ended}, tail.digest())
+            kept = self._checkpoint if checkpoint is None else checkpoint_hash(checkpoint, stand)
             if checkpoint is not None:
                 self._db.execute(
                     "INSERT INTO checkpoint VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
                     "SET state = excluded.state, heads = excluded.heads, sha256 = excluded.sha256",
-                    (checkpoint, seal[0], checkpoint_hash(checkpoint, seal[0])),
+                    (checkpoint, stand, kept),
                 )
+            self._db.execute(
+                "UPDATE seal SET heads = ?, checkpoint_sha256 = ?, sha256 = ?",
+                (stand, kept, seal_hash(stand, kept)),
+            )
             for request, outcome in settled:
                 settle(self._db, request, outcome, self._where)
-        self._heads, self._tail, self._ended, self._seq, self._mono_ms = heads, tail, ended, seq, mono_ms
+        self._heads, self._tail, self._ended = heads, tail, ended
+        self._seq, self._mono_ms = at
+        self._checkpoint = kept
 
     def _chain(
         self,
@@ -288,44 +294,44 @@ class Store:
         for event in touched.values():
             yield anchor(event)
 
-    def _check_rows(self, rows: Sequence[Row]) -> int:
-        newest = self._mono_ms
-        for row in rows:
-            mono_ms = round(row.mono_s * 1000)
-            if mono_ms < newest:
-                raise StoreError(
-                    f"{self._where}: the bench clock went back from {newest / 1000:g} s to {row.mono_s:g} s"
-                )
-            newest = mono_ms
-        return newest
-
-    def _insert(self, layout: int, rows: list[Row], utc: Callable[[float], int], seq: int, tail: Tail) -> int:
+    def _insert(
+        self, layout: int, rows: Iterable[Row], utc: Callable[[float], int], at: tuple[int, int], tail: Tail
+    ) -> tuple[int, int]:
+        """Keep scans of one layout after the scan `at` (seq, mono_ms); returns the last one's."""
+        if layout not in self._layouts:
+            raise StoreError(f"{self._where}: there is no layout {layout}")
         channels, sha = self._layouts[layout]
-        pack_ages = Struct(f">{len(channels)}H").pack
+        width = len(channels)
+        pack_ages = Struct(f">{width}H").pack
+        seq, newest = at
         for qualities, group in groupby(rows, itemgetter(3)):
             # Scans that read the same channels share a statement that names only those: NULLs cost nothing.
-            if len(qualities) != len(channels):
-                raise StoreError(
-                    f"{self._where}: layout {layout} has {len(channels)} channels, not {len(qualities)}"
-                )
+            if len(qualities) != width:
+                raise StoreError(f"{self._where}: layout {layout} has {width} channels, not {len(qualities)}")
             sql, pick, pack = self._statement(layout, qualities)
             kept: list[tuple[Any, ...]] = []
             packed: list[bytes] = []
             first = seq + 1
-            for row in group:
+            for _, mono_s, measured, _, ages_ms in group:
                 seq += 1
-                mono_ms, utc_ms = round(row.mono_s * 1000), utc(row.mono_s)
+                mono_ms = round(mono_s * 1000)
+                if mono_ms < newest:
+                    raise StoreError(
+                        f"{self._where}: the bench clock went back from {newest / 1000:g} s to {mono_s:g} s"
+                    )
+                newest = mono_ms
+                utc_ms = utc(mono_s)
                 # -0.0 and NaN become what SQLite would give back: 0.0 and NULL.
-                values = [NO_VALUE if v is None or v != v else v + 0.0 for v in pick(row.values)]
+                values = [NO_VALUE if v is None or v != v else v + 0.0 for v in pick(measured)]
                 try:
-                    ages = pack_ages(*row.ages_ms)
+                    ages = pack_ages(*ages_ms)
                 except StructError:
-                    ages = pack_ages(*(min(max(int(a), 0), MAX_AGE_MS) for a in row.ages_ms))
+                    ages = pack_ages(*(min(max(int(a), 0), MAX_AGE_MS) for a in ages_ms))
                 kept.append((seq, mono_ms, utc_ms, qualities, ages, *values))
                 packed.append(pack(layout, seq, mono_ms, utc_ms, *values) + qualities + ages)
             self._db.executemany(sql, kept)
             tail.add(layout, sha, first, packed)
-        return seq
+        return seq, newest
 
     def _statement(self, layout: int, qualities: bytes) -> Insertion:
         known = self._statements.get((layout, qualities))
@@ -355,24 +361,17 @@ class Store:
         self._tail = self.read.tail(covered + 1)
         self._seq = max(covered, self._tail.last_seq)
         self._mono_ms = self.read.newest_mono_ms()
-        open_heads = {s: h for s, h in self._heads.items() if s not in self._ended}
-        seal = self._db.execute("SELECT heads, sha256 FROM seal").fetchone()
-        if seal != _sealed(open_heads, self._tail.digest()):
+        checkpoints = self._db.execute("SELECT state, heads FROM checkpoint").fetchall()
+        self._checkpoint = checkpoint_hash(*checkpoints[0]) if checkpoints else None
+        stand = heads_text(
+            {s: h for s, h in self._heads.items() if s not in self._ended}, self._tail.digest()
+        )
+        sealed = self._db.execute("SELECT heads, checkpoint_sha256, sha256 FROM seal").fetchone()
+        if sealed != (stand, self._checkpoint, seal_hash(stand, self._checkpoint)):
             raise StoreError(
                 f"{self._where}: its newest rows are not as sealed: it was changed from outside, or "
                 "the disk lost something. Nothing is resumed from it; keep a copy and run `labctl audit`"
             )
-
-
-def _sealed(heads: dict[str, Head], digest: dict[str, Any] | None) -> tuple[str, str]:
-    """What the newest commit left: the heads of all open streams and the digest of the open telemetry."""
-    text = canonical({"streams": heads, "telemetry": digest})
-    return text, sha256(text)
-
-
-def checkpoint_hash(state: str, heads: str) -> str:
-    """SHA-256 of the canonical text of [state, heads]."""
-    return sha256(canonical([state, heads]))
 
 
 def _put_document(connection: sqlite3.Connection, kind: str, text: str) -> str:
