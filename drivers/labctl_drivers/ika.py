@@ -63,7 +63,7 @@ _SENSORS = {"plate": 2, "probe": 1}
 
 @lru_cache(4096)
 def decode(raw: bytes, channel: int | None, low: float, high: float) -> tuple[float, Quality] | None:
-    """The number in a reply `25.3 1 ` of that channel, or without one (None); None when it is no such reply."""
+    """The number in a reply `25.3 1 ` of that channel, or without one (None); None if it is none."""
     found = _VALUE.fullmatch(raw)
     if found is None or (None if found[2] is None else int(found[2])) != channel:
         return None

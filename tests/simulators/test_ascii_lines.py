@@ -17,12 +17,13 @@ from labctl_simulators.physics.massflow import MassFlow
 
 def session(family: str, options: Mapping[str, Any]) -> Session:
     bindings = Bindings(now=lambda: 0.0, mass_flow=MassFlow(500.0), hotplate=Hotplate(), oxygen=lambda: 100.0)
-    attach: Callable[..., tuple[Any, Session]] = {
+    attach: Callable[..., Any] = {
         "alicat": alicat.attach,
         "rapidox": rapidox.attach,
         "ika": ika.attach,
     }[family]
-    return attach(bindings, options, "521641")[1]
+    wire: Session = attach(bindings, options, "521641")[1]
+    return wire
 
 
 REQUESTS = {
@@ -119,9 +120,9 @@ def test_a_hotplate_drops_the_parity_bit_answers_writes_with_silence_and_unknown
 
 
 def test_an_analyser_says_what_the_manual_prints() -> None:
-    assert said(session("rapidox", {}), b"D") == b"d1.000E+02,1.520E+02,1.000E+00,00:00:00,14/01/00,,0\r\n"
+    assert said(session("rapidox", {}), b"D") == b"d1.000E+02,1.521E+02,1.000E+00,00:00:00,14/01/00,,0\r\n"
     assert said(session("rapidox", {"model": "1100ZR"}), b"D") == (
-        b"d1.000E+02,1.520E+02,1.000E+00,,00:00:00,14/01/00,,,,0\r\n"
+        b"d1.000E+02,1.521E+02,1.000E+00,,00:00:00,14/01/00,,,,0\r\n"
     )
     assert said(session("rapidox", {"sim_warm": False}), b"D") == b"!Initialising\r\n"
 
