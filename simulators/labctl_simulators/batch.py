@@ -56,7 +56,7 @@ class Batch:
         return self.product_mass_g / (1.0 - self.heat.carbon_wt_pct / 100.0)
 
     def step(self, dt: float, temperature_c: float) -> None:
-        """Move on by `dt` seconds at the temperature of the place it is in; 5 s are ample."""
+        """Move on by `dt` seconds at the temperature of the place it is in; 10 s are ample."""
         if self.poured and not self.dish.dry:
             self.dish.step(dt, temperature_c)
         self.heat.step(dt, temperature_c)

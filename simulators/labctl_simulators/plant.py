@@ -19,10 +19,10 @@ from labctl_simulators.physics.furnace import TubeFurnace
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.massflow import MassFlow
-from labctl_simulators.physics.noise import channel, normal, uniform
+from labctl_simulators.physics.noise import WhiteNoise, channel, uniform
 from labctl_simulators.physics.oven import ConvectionOven
 
-BATCH_EVERY_S = 5
+BATCH_EVERY_S = 10
 """Drying and decomposition take hours; they move in steps of this many ticks."""
 HEATER_POWER = (-0.20, 0.10)
 THERMOCOUPLE_K = 1.5
@@ -78,7 +78,7 @@ class Sensor:
 
     plant: Plant
     source: Callable[[], float]
-    channel: int
+    white: WhiteNoise
     offset: float = 0.0
     noise: float = 0.05
     relative: float = 0.0
@@ -94,9 +94,7 @@ class Sensor:
         if self._tick != tick:
             self._tick = tick
             true = self.source()
-            self._value = (
-                true + self.offset + (self.noise + self.relative * true) * normal(self.channel, tick)
-            )
+            self._value = true + self.offset + (self.noise + self.relative * true) * self.white.at(tick)
         return self._value
 
 
@@ -242,7 +240,7 @@ class Plant:
     ) -> Sense:
         """A sensor of this plant by name, with a fixed offset within ±spread."""
         offset = self.spread(f"{name} offset", -spread, spread) if spread else 0.0
-        sensor = Sensor(self, source, channel(self.seed or 0, name), offset, noise, relative)
+        sensor = Sensor(self, source, WhiteNoise(channel(self.seed or 0, name)), offset, noise, relative)
         self.sensors[name] = sensor
         return sensor.read
 

@@ -24,7 +24,7 @@ _FILTER_TAU_S = 600.0
 
 @dataclass(slots=True)
 class Decomposition:
-    """The dried batch in the furnace. Call `step` with the sample temperature; 5 s steps are ample.
+    """The dried batch in the furnace. Call `step` with the sample temperature; 10 s steps are ample.
 
     polymer_g_per_g: structure-directing polymer per gram of product.
     peak_c: effective pyrolysis temperature: the maximum of the sample temperature filtered with 600 s, so

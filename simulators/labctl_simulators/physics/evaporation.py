@@ -22,6 +22,7 @@ ANTOINE = (
 """ln(p/Pa) = A - B / (T/K + C) for THF, ethanol, water."""
 MOLAR_MASS_G = (72.1057, 46.0684, 18.0153)
 _ACTIVITY = (2.6, 1.3)
+_LAST_MOL = 1e-6
 
 
 def vapour_pressure_pa(substance: int, temperature_c: float) -> float:
@@ -71,13 +72,13 @@ class Dish:
         mol = self._mol
         if thf:
             pressure = thf / total * exp(_ACTIVITY[THF] * squared) * vapour_pressure_pa(THF, temperature_c)
-            mol[THF] = left if (left := thf - rate * pressure) > 1e-9 else 0.0
+            mol[THF] = left if (left := thf - rate * pressure) > _LAST_MOL else 0.0
         if ethanol:
             pressure = ethanol / total * exp(_ACTIVITY[ETHANOL] * squared)
             left = ethanol - rate * pressure * vapour_pressure_pa(ETHANOL, temperature_c)
-            mol[ETHANOL] = left if left > 1e-9 else 0.0
+            mol[ETHANOL] = left if left > _LAST_MOL else 0.0
         if water:
             pressure = water_fraction * vapour_pressure_pa(WATER, temperature_c) - self.humidity_pa
             if pressure > 0.0:
-                mol[WATER] = left if (left := water - rate * pressure) > 1e-9 else 0.0
+                mol[WATER] = left if (left := water - rate * pressure) > _LAST_MOL else 0.0
         self.thf_g, self.ethanol_g, self.water_g = (n * m for n, m in zip(mol, MOLAR_MASS_G, strict=True))

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from statistics import fmean, pstdev
 
-from labctl_simulators.physics.noise import channel, normal, splitmix64, uniform
+from labctl_simulators.physics.noise import WhiteNoise, channel, splitmix64, uniform
 
 
 def test_the_generator_is_splitmix64() -> None:
@@ -14,11 +14,17 @@ def test_the_generator_is_splitmix64() -> None:
 
 
 def test_normal_noise_is_white_with_unit_deviation() -> None:
-    stream = channel(0, "furnace")
-    values = [normal(stream, tick) for tick in range(20_000)]
+    noise = WhiteNoise(channel(0, "furnace"))
+    values = [noise.at(tick) for tick in range(20_000)]
     assert abs(fmean(values)) < 0.03
     assert abs(pstdev(values) - 1.0) < 0.03
     assert abs(fmean(a * b for a, b in pairwise(values))) < 0.03
+
+
+def test_noise_of_a_tick_is_the_same_in_whatever_order_it_is_asked() -> None:
+    forwards, backwards = WhiteNoise(channel(3, "oven")), WhiteNoise(channel(3, "oven"))
+    ahead = [forwards.at(tick) for tick in range(100)]
+    assert ahead == [backwards.at(tick) for tick in reversed(range(100))][::-1]
 
 
 def test_names_and_seeds_give_streams_of_their_own() -> None:
