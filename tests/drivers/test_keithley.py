@@ -298,3 +298,17 @@ def test_over_a_raw_socket_a_reply_that_comes_too_late_is_not_the_next_reading()
         assert elapsed.value is not None
         assert elapsed.value >= 1.0
         driver.close()
+
+
+def test_an_instrument_that_was_away_is_read_again_when_it_is_back() -> None:
+    _, session = attach(Bindings(now=lambda: 0.0, cell=None), {}, "04096331")
+    first = TcpHost(session, RealClock().now, delays=False)
+    with first:
+        driver = Keithley(open_line(f"visa://{first.resource}", RealClock()), {})
+        driver.open()
+    assert all(r.quality is SILENT for r in driver.read())
+    assert all(r.quality is SILENT for r in driver.read())
+    session.feed(b"SENS:CURR:RSEN ON\n", 0.0)
+    with TcpHost(session, RealClock().now, delays=False, port=first.port):
+        assert all(r.quality is GOOD for r in driver.read())
+    driver.close()

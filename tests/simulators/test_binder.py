@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from time import monotonic
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymodbus import FramerType
+from pymodbus.client import ModbusTcpClient
 
 from labctl_simulators.devices.api import Bindings, Session
 from labctl_simulators.devices.binder import BASIC, IDLE, MANUAL, BinderMb1, attach
+from labctl_simulators.hosts.tcp import TcpHost
 from labctl_simulators.physics.oven import ConvectionOven
 from labctl_simulators.wire.modbus_rtu import with_crc
 
@@ -111,3 +115,16 @@ def test_after_garbage_and_a_pause_it_answers_again(garbage: bytes) -> None:
     _, session = powered_up()
     session.feed(garbage, 0.0)
     assert ask(session, "01 03 10 07 00 01", 1.0) == "01 03 02 00 00"
+
+
+def test_a_foreign_client_reads_and_writes_it() -> None:
+    device, session = powered_up(ConvectionOven())
+    host = TcpHost(session, monotonic)
+    with host, ModbusTcpClient("127.0.0.1", port=host.port, framer=FramerType.RTU) as client:
+        read = client.read_holding_registers(0x11A9, count=2, device_id=1)
+        assert client.convert_from_registers(read.registers, client.DATATYPE.FLOAT32, "little") == 22.0
+        client.write_registers(
+            0x1581, client.convert_to_registers(100.0, client.DATATYPE.FLOAT32, "little"), device_id=1
+        )
+        assert client.read_holding_registers(0x2000, count=1, device_id=1).exception_code == 2
+    assert device.manual_c == 100.0

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from time import monotonic
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyvisa import ResourceManager
+from pyvisa.resources import MessageBasedResource
 
 from labctl_simulators.devices.api import Bindings, Session
 from labctl_simulators.devices.keithley import Keithley2450, attach
+from labctl_simulators.hosts.tcp import TcpHost
 from labctl_simulators.physics.electrode import Electrode
 from labctl_simulators.physics.halfcell import HalfCell
 
@@ -213,3 +217,19 @@ def test_a_message_without_end_is_thrown_away() -> None:
     ask(session, b"\n")
     assert ask(session, b"*LANG?\n") == b"SCPI\n"
     assert ask(session, b"SYST:ERR?\n").startswith(b"-363,")
+
+
+def test_a_plain_visa_client_talks_to_it_over_a_raw_socket() -> None:
+    _, session = powered_up(half_charged())
+    host = TcpHost(session, monotonic)
+    with host:
+        instrument = ResourceManager("@py").open_resource(
+            host.resource,
+            resource_pyclass=MessageBasedResource,
+            read_termination="\n",
+            write_termination="\n",
+        )
+        assert isinstance(instrument, MessageBasedResource)
+        assert instrument.query("*IDN?").startswith("KEITHLEY INSTRUMENTS,MODEL 2450,")
+        assert len(instrument.query_ascii_values(':READ? "defbuffer1",SOUR,READ,REL,SOURSTAT')) == 4
+        instrument.close()

@@ -136,6 +136,7 @@ SETTINGS: Mapping[str, Setting] = {
         "level_v", 0.0, _number(-210.0, 210.0), _show_number
     ),
     ":SOURce[1]:VOLTage:RANGe": Setting("range_v", 0.02, _range(VOLTAGE_RANGES_V), _show_number),
+    ":SOURce[1]:VOLTage:RANGe:AUTO": Setting("source_autorange", True, _switch, _show_switch),
     ":SOURce[1]:VOLTage:ILIMit[:LEVel]": Setting("limit_a", 1.05e-4, _number(1e-9, 1.05), _show_number),
     ":SOURce[1]:VOLTage:READ:BACK": Setting("readback", True, _switch, _show_switch),
     ":SENSe[1]:FUNCtion[:ON]": Setting(
@@ -146,6 +147,8 @@ SETTINGS: Mapping[str, Setting] = {
     ":SENSe[1]:CURRent[:DC]:RSENse": Setting("four_wire", False, _switch, _show_switch),
     ":SENSe[1]:VOLTage[:DC]:RSENse": Setting("four_wire_volt", False, _switch, _show_switch),
     ":SENSe[1]:CURRent[:DC]:NPLCycles": Setting("nplc", 1.0, _number(0.01, 10.0), _show_number),
+    # one measurement a :READ? is all that is simulated
+    ":SENSe[1]:COUNt": Setting("count", 1.0, _number(1, 1), _show_number),
     ":OUTPut[1][:STATe]": Setting("output", False, _switch, _show_switch),
     ":OUTPut[1][:VOLTage]:SMODe": Setting(
         "off_mode", "NORM", _choice("NORMal", "HIMPedance", "ZERO", "GUARd"), str
@@ -219,6 +222,8 @@ class Keithley2450:
             settings["output"] = False
         if name == "range_a":
             settings["autorange"] = False
+        if name == "range_v":
+            settings["source_autorange"] = False
         settings[name] = value
         if name in ("output", "level_v", "limit_a", "off_mode", "source", "terminals"):
             self._apply()
