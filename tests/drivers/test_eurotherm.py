@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,10 +19,12 @@ from labctl.bench.api import (
 )
 from labctl_drivers.eurotherm import ENTRY, Eurotherm
 from labctl_drivers.eurotherm.profiles import PROFILES
-from labctl_simulators.devices.api import Bindings, Replies
+from labctl_drivers.ports import open_line
+from labctl_simulators.devices.api import Bindings, Replies, Session
 from labctl_simulators.devices.eurotherm import BREAK_TYPE, CELLS, Eurotherm3216, attach
+from labctl_simulators.hosts.pty import PtyHost
 from tests.drivers.bench import VirtualClock, Wire, mounted
-from tests.drivers.contract import DriverContract
+from tests.drivers.contract import DriverContract, RealClock
 
 HEAT = {"target_c": 350.0, "ramp_k_per_min": 5.0}
 
@@ -299,3 +303,36 @@ def test_a_mains_failure_leaves_no_setpoint_that_heats(rig: Rig) -> None:
     rig.live(30)
     assert rig.furnace.duty == 0
     assert rig.value("setpoint") == 20
+
+
+class Bus:
+    """Two instruments on one pair of wires."""
+
+    def __init__(self, *sessions: Session) -> None:
+        self.sessions = sessions
+
+    def feed(self, data: bytes, now_s: float) -> Replies:
+        return [reply for session in self.sessions for reply in session.feed(data, now_s)]
+
+
+def test_two_controllers_share_one_serial_line() -> None:
+    shown = {1: 111.0, 2: 222.0}
+    sessions = [
+        attach(Bindings(now=lambda: 0.0, thermocouple=partial(shown.get, unit)), {"unit": unit}, "")[1]
+        for unit in shown
+    ]
+    with PtyHost(Bus(*sessions), time.monotonic) as host:
+        line = open_line(host.address, RealClock())
+        first, second = (Eurotherm(line, {"unit": unit}) for unit in shown)
+        first.open()
+        second.open()
+        assert first.read()[0].value == 111.0
+        assert second.read()[0].value == 222.0
+        first.close()
+        assert second.read()[0].value == 222.0
+        with pytest.raises(CommunicationError, match="other settings"):
+            Eurotherm(line, {"unit": 3, "baudrate": 19200}).open()
+        second.close()
+        first.open()
+        assert first.read()[0].value == 111.0
+        first.close()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from os.path import realpath
 from typing import Any
 
 import serial
 
 from labctl.bench.api import Clock, CommunicationError, Port
 from labctl.errors import UsageError
-from labctl_drivers.ports.stream import ByteLine, StreamPort, TcpSerial
+from labctl_drivers.ports.stream import ByteLine, StreamPort, TcpSerial, open_serial
 
 SIMULATED_HOSTS = "labctl_simulators.hosts"
 """Where pyserial finds the handler of `labsim://`, by name: no driver imports a simulator."""
@@ -45,14 +44,9 @@ class PortLine:
         scheme, _, place = self.address.partition("://")
         opener: Callable[[], ByteLine]
         if scheme == "serial":
-            if realpath(place).startswith("/dev/pts/"):
-                # A pseudo terminal has no parity, and the kernel refuses a request that changes nothing else.
-                bytesize, parity = 8, "N"
 
             def opener() -> ByteLine:
-                return serial.Serial(
-                    place, baudrate, bytesize, parity, stopbits, timeout=timeout_s, exclusive=True
-                )
+                return open_serial(place, baudrate, bytesize, parity, stopbits, timeout_s)
 
         elif scheme == "labsim":
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from os.path import realpath
 from typing import Protocol
 
 import serial
@@ -100,6 +101,47 @@ class StreamPort:
         line, self._serial = self._serial, None
         if line is not None:
             line.close()
+
+
+class BusSerial(serial.Serial):
+    """A serial line that the instruments of one bus hold together; it closes with the last of them."""
+
+    users = 1
+
+    def close(self) -> None:
+        """Let go of the line."""
+        self.users -= 1
+        if self.users <= 0:
+            super().close()
+
+
+_BUSES: dict[str, BusSerial] = {}
+
+
+def open_serial(
+    path: str, baudrate: int, bytesize: int, parity: str, stopbits: int, timeout_s: float
+) -> BusSerial:
+    """The serial line at `path`, shared with whoever in this process holds it; no other process may.
+
+    Raises SerialException when it does not open, or is held with other settings.
+    """
+    place = realpath(path)
+    if place.startswith("/dev/pts/"):
+        # A pseudo terminal has no parity, and the kernel refuses a request that changes nothing else.
+        bytesize, parity = 8, "N"
+    line = _BUSES.get(place)
+    if line is None or not line.is_open:
+        _BUSES[place] = BusSerial(
+            path, baudrate, bytesize, parity, stopbits, timeout=timeout_s, exclusive=True
+        )
+        return _BUSES[place]
+    held = (line.baudrate, line.bytesize, line.parity, line.stopbits, line.timeout)
+    if held != (baudrate, bytesize, parity, stopbits, timeout_s):
+        raise serial.SerialException(
+            f"another instrument of this bus opened {path} with other settings: {held}"
+        )
+    line.users += 1
+    return line
 
 
 class TcpSerial(protocol_socket.Serial):
