@@ -108,7 +108,8 @@ class Reader:
             raise StoreError(f"{path}: no database of a bench there")
         where = str(path)
         address = f"{path.resolve().as_uri()}?mode=ro"
-        # WAL needs two side files, made on demand; where none can be made and none exist, nobody writes.
+        # WAL needs two side files, made on demand, and the last writer to leave removes them: tried twice.
+        # Where none can be made and none exist, nobody writes.
         for url in (address, address, f"{address}&immutable=1"):
             if "immutable" in url and path.with_name(f"{path.name}-wal").exists():
                 continue
@@ -305,7 +306,7 @@ class Reader:
         """
         if run is not None:
             interval = self.interval(run)
-        parts: list[tuple[int, Bucket]] = []
+        found: dict[int, Bucket] = {}
         for layout in self.layouts():
             names = [c[:2] for c in self.channels(layout)]
             if (instrument, signal) not in names:
@@ -323,8 +324,9 @@ class Reader:
                 first,
                 last,
             ):
-                parts.append((bucket, Bucket._make(numbers)))
-        return [bucket for _, bucket in sorted(parts, key=lambda part: part[1].t_s)]
+                part = Bucket._make(numbers)
+                found[bucket] = _merged(found[bucket], part) if bucket in found else part
+        return [found[bucket] for bucket in sorted(found)]
 
     def _span(self, layout: int, interval: tuple[float, float] | None) -> tuple[int, int]:
         if interval is not None:
@@ -401,3 +403,16 @@ class Reader:
             if row.count(None) < width - len(read):
                 raise StoreError(f"{self._where}: scan {seq} has a value that was not read")
             yield layout, seq, structs[len(read)](layout, seq, mono_ms, utc_ms, *read) + qualities + ages
+
+
+def _merged(one: Bucket, two: Bucket) -> Bucket:
+    """One interval whose scans are of two layouts."""
+    readings = one.readings + two.readings
+    weight = two.readings / readings
+    return Bucket(
+        one.t_s + (two.t_s - one.t_s) * weight,
+        min(one.low, two.low),
+        one.mean + (two.mean - one.mean) * weight,
+        max(one.high, two.high),
+        readings,
+    )

@@ -92,12 +92,19 @@ def test_an_untouched_database_has_no_problems(path: Path) -> None:
 
 
 def test_one_changed_value_in_any_row_of_any_table_is_found(path: Path) -> None:
-    """Each row and column of the whole database, one at a time."""
-    original, tried, missed = path.read_bytes(), 0, []
-    for name, sql, arguments in list(forgeries(path)):
-        restore(path, original)
+    """Each row and column of the whole database, one at a time, each found by the checks of its own table."""
+    changes, tried, missed = list(forgeries(path)), 0, []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+    bare = path.read_bytes()
+    assert all(problem.startswith("schema: ") for problem in verify(path).problems)
+    for name, sql, arguments in changes:
+        restore(path, bare)
         try:
-            forge(path, (sql, arguments))
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous=OFF")
+                connection.execute(sql, arguments)
         except sqlite3.IntegrityError:
             continue  # The table's own declaration refuses that value whoever writes it.
         tried += 1
