@@ -52,7 +52,10 @@ LONGEST_REPLY = 4096
 OLD_REPLIES = 8
 """Late replies passed over before the instrument counts as lost."""
 
-OPTIONS = {"max_current_a": "largest current limit this bench allows, A (default 1.05)"}
+OPTIONS = {
+    "max_current_a": "largest current limit this bench allows, A (default 1.05)",
+    "serial_number": "what the audit must find; without it any",
+}
 
 SIGNALS = (
     Signal("voltage", "V", -21.0, 21.0, 1e-6),
@@ -108,8 +111,10 @@ class Keithley(Driver):
             AuditItem("model", bool(model), model or self._identity, "a 2450, 2460 or 2461"),
             AuditItem("language", language == "SCPI", language, "SCPI"),
         ]
+        if wanted := str(self.options.get("serial_number", "")):
+            items.append(AuditItem("serial number", serial_number == wanted, serial_number, wanted))
         if language == "SCPI":
-            items += [self._item(*wanted) for wanted in _AUDITED]
+            items += [self._item(*expected) for expected in _AUDITED]
             if identity.setdefault("output", self._ask(":OUTP?")) == "1":
                 level = self._number(":SOUR:VOLT?")
                 low, high = WINDOW_V

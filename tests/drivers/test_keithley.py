@@ -85,6 +85,14 @@ def test_identity_and_safety_settings_are_audited(rig: Rig) -> None:
     assert audit.identity["firmware"] == "1.6.7c"
 
 
+def test_another_instrument_than_the_bench_names_fails_the_audit(rig: Rig) -> None:
+    rig.driver.close()
+    driver = Keithley(rig.driver.line, {"serial_number": "04096332"})
+    driver.open()
+    assert [item.found for item in driver.audit().items if not item.ok] == ["04096331"]
+    driver.close()
+
+
 def test_output_off_in_normal_mode_fails_the_audit(rig: Rig) -> None:
     rig.device.set("off_mode", "NORM")
     audit = rig.driver.audit()
