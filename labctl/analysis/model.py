@@ -18,6 +18,7 @@ class Row:
     tolerance: how far `actual` may be from `planned`, in `unit`; None: told, not judged.
     provenance: where the planned number comes from ("paper", "derived", "assumed", "forecast", "protocol").
     step: id of the step it belongs to, or None for the run as a whole.
+    is_limit: `actual` may be anything up to `planned`.
     """
 
     quantity: str
@@ -28,6 +29,7 @@ class Row:
     ok: bool
     provenance: str
     step: str | None = None
+    is_limit: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The row with the keys that faces promise."""

@@ -57,11 +57,11 @@ def compare(
     provenance: str,
     step: str | None = None,
 ) -> Row:
-    """One row; what is judged but was not measured is not within tolerance."""
-    ok = True
-    if tolerance is not None and planned is not None:
+    """One row; what was planned and never happened is not as planned."""
+    ok = planned is None or actual is not None
+    if tolerance is not None and planned is not None and actual is not None:
         # A hair of slack, since both went through decimal text.
-        ok = actual is not None and abs(actual - planned) <= tolerance * (1 + 1e-9) + 1e-9
+        ok = abs(actual - planned) <= tolerance * (1 + 1e-9) + 1e-9
     return Row(quantity, planned, actual, unit, tolerance, ok, provenance, step)
 
 
@@ -88,7 +88,7 @@ def _each_step(reader: Reader, record: Record, steps: tuple[StepRecord, ...]) ->
     for step, at in zip(record.plan.steps, steps, strict=True):
         if at.start_s is None or at.end_s is None:
             if at.planned_s is not None:
-                tolerance = _duration_tolerance(at)
+                tolerance = _duration_tolerance(at) if at.kind in DURATION_TOLERANCE else None
                 yield compare("duration", at.planned_s, None, "s", tolerance, "forecast", step.id)
             continue
         judged = at.kind in DURATION_TOLERANCE and at.planned_s is not None
@@ -154,7 +154,7 @@ def _heat(reader: Reader, record: Record, step: Heat, at: StepRecord) -> Iterato
 def _limit(quantity: str, limit: float, actual: float | None, unit: str, step: str) -> Row:
     """A row for a value that must be below a limit."""
     ok = actual is not None and actual <= limit
-    return Row(quantity, limit, actual, unit, 0.0, ok, "protocol", step)
+    return Row(quantity, limit, actual, unit, 0.0, ok, "protocol", step, is_limit=True)
 
 
 def _duration_tolerance(step: StepRecord) -> float:

@@ -4,90 +4,93 @@
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(name).trim();
   const ink = colour("--ink"), soft = colour("--soft"), rule = colour("--rule"), wash = colour("--wash");
-  const accent = colour("--accent"), pale = colour("--pale"), alert = colour("--alert");
-  const font = {family: style.getPropertyValue("--sans"), size: 12, color: soft};
+  const accent = colour("--accent"), pale = colour("--pale"), alert = colour("--alert"), paper = colour("--paper");
+  const font = {family: colour("--sans"), size: 12, color: soft};
   const config = {displayModeBar: false, responsive: true};
-  const LOOKS = {
-    plan: {color: soft, width: 1.2, dash: "4px,3px"},
-    setpoint: {color: pale, width: 1.4},
-    oven: {color: ink, width: 1.4},
-    furnace: {color: accent, width: 1.6},
+  const bare = {font, paper_bgcolor: paper, plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+                hoverlabel: {bgcolor: paper, bordercolor: rule, font: {...font, color: ink}}};
+  const LINES = {
+    plan: {color: soft, width: 1.3, dash: "4px,4px"},
+    setpoint: {color: pale, width: 1.3},
+    monitor: {color: pale, width: 1, dash: "1px,2px"},
+    oven: {color: ink, width: 1.5},
+    furnace: {color: accent, width: 1.8},
   };
-  const axis = (more) => ({
-    showgrid: true, gridcolor: rule, gridwidth: 1, zeroline: false, linecolor: rule, ticks: "",
-    fixedrange: true, tickfont: {size: 11}, ...more,
-  });
-  const narrow = () => window.innerWidth < 640;
+  const UNITS = {temperature: "%{y:.1f} °C", flow: "%{y:.0f} sccm", oxygen: "%{y:.3~r} ppm"};
+  const PANELS = {temperature: ["y", [0.46, 1]], flow: ["y2", [0.24, 0.40]], oxygen: ["y3", [0, 0.18]]};
 
-  function traces(panel, yaxis, hover) {
-    return panel.map((t) => ({
-      type: "scatter", mode: "lines", name: t.name, x: t.x, y: t.y, xaxis: "x", yaxis,
-      line: {...LOOKS[t.role], shape: t.role === "plan" && yaxis !== "y" ? "hv" : "linear"},
-      connectgaps: false, legend: "legend", showlegend: yaxis === "y", hovertemplate: hover,
-    }));
-  }
+  const axis = (more) => ({
+    showgrid: true, gridcolor: rule, zeroline: false, fixedrange: true, tickfont: {size: 11}, ...more,
+  });
+  const paperText = (text, y) => ({
+    xref: "paper", yref: "paper", x: 0, y, xanchor: "left", yanchor: "bottom", showarrow: false, text,
+    font: {size: 11, color: ink},
+  });
+  const rect = (x0, x1, [y0, y1], fill) => ({
+    type: "rect", xref: "x", yref: "paper", x0, x1, y0, y1, layer: "below", fillcolor: fill, line: {width: 0},
+  });
 
   function drawProcess(process) {
-    const {temperature, flow, oxygen} = process.panels;
-    const all = [
-      ...traces(temperature, "y", "%{y:.1f} °C"), ...traces(flow, "y2", "%{y:.0f} sccm"),
-      ...traces(oxygen, "y3", "%{y:.3~g} ppm"),
-    ];
-    const small = narrow();
-    const bands = process.steps.map((s, i) => ({
-      type: "rect", xref: "x", yref: "paper", x0: s.from, x1: s.to, y0: 0, y1: 1, layer: "below",
-      fillcolor: i % 2 ? "rgba(0,0,0,0)" : wash, line: {width: 0},
-    }));
+    const small = window.innerWidth < 640;
+    const lines = Object.entries(process.panels).flatMap(([panel, all]) => all.map((t) => ({
+      type: "scatter", mode: "lines", name: t.name, x: t.x, y: t.y, xaxis: "x", yaxis: PANELS[panel][0],
+      line: LINES[t.look], connectgaps: false, hovertemplate: UNITS[panel],
+    })));
+    const hottest = Math.max(50, ...process.panels.temperature.flatMap((t) => t.y.filter((v) => v !== null)));
     const marks = process.marks.map((m) => ({
-      type: "line", xref: "x", yref: "paper", x0: m.at, x1: m.at, y0: 0, y1: 1, line: {color: alert, width: 1.2},
+      type: "line", xref: "x", yref: "paper", x0: m.at, x1: m.at, y0: 0, y1: 1,
+      line: {color: alert, width: 1, dash: "2px,2px"},
     }));
-    const labels = process.steps
-      .filter((s) => (s.to - s.from) / process.hours > (small ? 0.09 : 0.035))
-      .map((s) => ({
-        xref: "x", yref: "paper", x: (s.from + s.to) / 2, y: 1, yanchor: "bottom", text: s.id, showarrow: false,
-        font: {size: small ? 9 : 11, color: soft}, yshift: 2,
-      }));
-    const title = (text, y) => ({
-      xref: "paper", yref: "paper", x: 0, y, xanchor: "left", yanchor: "top", showarrow: false, text,
-      font: {size: 11, color: soft}, xshift: 5, yshift: -3, bgcolor: "rgba(255,255,255,.75)",
+    if (marks.length) lines.push({
+      type: "scatter", mode: "markers", name: "", x: process.marks.map((m) => m.at), yaxis: "y",
+      y: process.marks.map(() => 0), text: process.marks.map((m) => m.text),
+      marker: {symbol: "triangle-up", size: 10, color: alert}, cliponaxis: false, hovertemplate: "%{text}",
     });
-    const panels = [[0.47, 1], [0.25, 0.41], [0, 0.19]];
-    const limits = process.oxygen_below_ppm && oxygen.length ? [{
-      type: "line", xref: "paper", yref: "y3", x0: 0, x1: 1, y0: process.oxygen_below_ppm, y1: process.oxygen_below_ppm,
-      line: {color: soft, width: 1.2, dash: "4px,3px"},
+    const bands = process.steps.filter((_, i) => i % 2 === 0).flatMap((s) =>
+      Object.values(PANELS).map(([, domain]) => rect(s.from, s.to, domain, wash)));
+    const names = process.steps
+      .filter((s) => (s.to - s.from) / process.hours > (small ? 0.11 : 0.05))
+      .map((s) => ({
+        xref: "x", yref: "paper", x: (s.from + s.to) / 2, y: 1, yanchor: "top", yshift: -2, text: s.id,
+        showarrow: false, font: {size: small ? 9 : 11, color: soft},
+      }));
+    const limit = process.oxygen_below_ppm && process.panels.oxygen.length ? [{
+      type: "line", xref: "paper", yref: "y3", x0: 0, x1: 1, y0: process.oxygen_below_ppm,
+      y1: process.oxygen_below_ppm, line: LINES.plan,
     }] : [];
-    Plotly.newPlot("process", all, {
-      font, hovermode: "x unified", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: {l: 46, r: 10, t: 26, b: small ? 120 : 72}, shapes: [...bands, ...limits, ...marks],
-      annotations: [...labels, title("temperature / °C", 1), title("nitrogen / sccm", 0.41), title("oxygen / ppm", 0.19)],
-      legend: {orientation: "h", x: 0, xanchor: "left", y: 0, yanchor: "top", yref: "paper", font: {size: 11},
-               ...(small ? {yshift: 0} : {})},
-      xaxis: axis({title: {text: "hours since the start", font: {size: 11}, standoff: 6}, anchor: "y3", range: [0, process.hours],
-                   nticks: small ? 6 : 14, hoverformat: ".2f", ticksuffix: "", unifiedhovertitle: {text: "%{x} h"}}),
-      yaxis: axis({domain: panels[0], rangemode: "tozero"}),
-      yaxis2: axis({domain: panels[1], rangemode: "tozero", nticks: 4}),
-      yaxis3: axis({domain: panels[2], type: "log", nticks: 5, dtick: 2, exponentformat: "power"}),
+    const titles = [["Temperature, °C", "temperature"], ["Nitrogen, sccm", "flow"], ["Oxygen, ppm", "oxygen"]];
+    Plotly.newPlot("process", lines, {
+      ...bare, hovermode: "x unified", hoversubplots: "axis", shapes: [...bands, ...limit, ...marks],
+      margin: {l: 42, r: 8, t: 22, b: 40},
+      annotations: [...names, ...titles.map(([text, panel]) => paperText(text, PANELS[panel][1][1] + 0.005))],
+      xaxis: axis({
+        title: {text: "hours since the start", font: {size: 11}, standoff: 8}, anchor: "y3",
+        range: [0, process.hours], dtick: small ? undefined : process.hours > 36 ? 12 : undefined, nticks: 7,
+        unifiedhovertitle: {text: "%{x:.2f} h"},
+      }),
+      yaxis: axis({domain: PANELS.temperature[1], range: [0, hottest * 1.12]}),
+      yaxis2: axis({domain: PANELS.flow[1], rangemode: "tozero", nticks: 4}),
+      yaxis3: axis({domain: PANELS.oxygen[1], type: "log", dtick: 2, exponentformat: "power"}),
     }, config);
   }
 
-  function mix(a, b, t) {
-    const parse = (h) => [1, 3, 5].map((i) => parseInt(h.slice(i, i + 2), 16));
-    const [p, q] = [parse(a), parse(b)];
-    return `rgb(${p.map((v, i) => Math.round(v + (q[i] - v) * t)).join(",")})`;
+  function between(from, to, share) {
+    const parts = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+    const [a, b] = [parts(from), parts(to)];
+    return `rgb(${a.map((v, i) => Math.round(v + (b[i] - v) * share)).join(",")})`;
   }
 
   function drawCell(cell) {
-    const all = cell.traces.map((t) => ({
-      type: "scatter", mode: "lines", name: t.name, x: t.x, y: t.y, showlegend: t.direction === "discharge",
-      line: {color: mix(accent, pale, t.age), width: 1.6}, hovertemplate: `%{y:.3f} V, %{x:.1f} ${cell.unit}`,
+    const lines = cell.traces.map((t) => ({
+      type: "scatter", mode: "lines", name: t.name, x: t.x, y: t.y,
+      line: {color: between(accent, pale, t.age), width: t.age === 0 ? 2 : 1.4},
+      hovertemplate: `%{y:.3f} V at %{x:.1f} ${cell.unit}`,
     }));
-    for (const t of all) t.name = t.name.replace(", discharge", "");
-    Plotly.newPlot("cell", all, {
-      font, hovermode: "closest", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: {l: 46, r: 10, t: 8, b: 44},
-      legend: {x: 0.5, xanchor: "center", y: 0.06, yanchor: "bottom", orientation: "h", font: {size: 11}},
-      xaxis: axis({title: {text: `capacity / ${cell.unit}`, font: {size: 11}}, rangemode: "tozero"}),
-      yaxis: axis({title: {text: "voltage / V", font: {size: 11}}}),
+    Plotly.newPlot("cell", lines, {
+      ...bare, hovermode: "closest", margin: {l: 42, r: 8, t: 22, b: 40},
+      annotations: [paperText("Voltage, V", 1.005)],
+      xaxis: axis({title: {text: `capacity, ${cell.unit}`, font: {size: 11}, standoff: 8}, rangemode: "tozero"}),
+      yaxis: axis({}),
     }, config);
   }
 

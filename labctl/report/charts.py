@@ -11,7 +11,10 @@ from labctl.analysis.capacity import Floats
 from labctl.analysis.model import Analysis, Series
 from labctl.protocol.plan import Cool, Heat, Purge
 
-PROCESS_VARIABLE, WORKING_SETPOINT = "temperature", "working_setpoint"
+ORDER = ("plan", "setpoint", "monitor", "oven", "furnace")
+"""Looks of lines, the ones drawn last on top."""
+
+Panels = dict[str, list[dict[str, Any]]]
 
 
 def figures(a: Analysis) -> str:
@@ -21,49 +24,63 @@ def figures(a: Analysis) -> str:
 
 
 def process(a: Analysis) -> dict[str, Any]:
-    """Traces by panel, the spans of the steps, and the marks of what was out of the ordinary; time in hours."""
-    heaters = list(dict.fromkeys(s.heater for s in a.plan.steps if isinstance(s, Heat | Cool)))
-    hot = [
-        n
-        for n in heaters
-        if any(isinstance(s, Heat) and s.heater == n and s.atmosphere == "inert" for s in a.plan.steps)
-    ]
-    panels: dict[str, list[dict[str, Any]]] = {"temperature": [], "flow": [], "oxygen": []}
-    for profile in a.profiles:
-        hours = [round(t / 3600, 4) for t in profile.t_s]
-        panels["temperature"].append(
-            {"name": f"{profile.instrument}, planned", "role": "plan", "x": hours, "y": list(profile.value)}
-        )
-    for series in a.series:
-        role = _role(series, hot)
-        if role:
-            panel, look, words = role
-            panels[panel].append(
-                {"name": f"{series.instrument}{words}", "role": look, **_points(series.t_s, series.value)}
-            )
+    """Traces by panel, spans of the steps, and marks of what was out of the ordinary; time in hours."""
     return {
-        "panels": panels,
+        "panels": panels(a),
         "steps": [
-            {"id": s.id, "from": round(s.start_s / 3600, 4), "to": round((s.end_s or a.duration_s) / 3600, 4)}
+            {
+                "id": s.id,
+                "from": _hours(s.start_s),
+                "to": _hours(a.duration_s if s.end_s is None else s.end_s),
+            }
             for s in a.steps
             if s.start_s is not None
         ],
-        "marks": [{"at": round(r.at_s / 3600, 4), "text": f"{r.kind}: {r.text}"} for r in a.remarks],
+        "marks": [
+            {"at": _hours(r.at_s), "text": f"{r.kind}: {r.text}"} for r in a.remarks if r.kind != "alarm over"
+        ],
         "oxygen_below_ppm": next((s.oxygen_below_ppm for s in a.plan.steps if isinstance(s, Purge)), None),
-        "hours": round(a.duration_s / 3600, 4),
+        "hours": _hours(a.duration_s),
     }
 
 
-def _role(series: Series, hot: list[str]) -> tuple[str, str, str] | None:
+def panels(a: Analysis) -> Panels:
+    """The lines of each panel, in the order in which they are drawn."""
+    heats = [s for s in a.plan.steps if isinstance(s, Heat | Cool)]
+    furnaces = {s.heater for s in heats if isinstance(s, Cool) or s.atmosphere == "inert"}
+    heaters = {s.heater for s in heats}
+    found: Panels = {"temperature": [], "flow": [], "oxygen": []}
+    for profile in a.profiles:
+        hours = [_hours(t) for t in profile.t_s]
+        line = {
+            "name": f"{profile.instrument}, planned",
+            "look": "plan",
+            "x": hours,
+            "y": list(profile.value),
+        }
+        found["temperature"].append(line)
+    for series in a.series:
+        place = _place(series, furnaces, heaters)
+        if place is not None and series.t_s.size:
+            panel, look, words = place
+            name = f"{series.instrument}{words}"
+            found[panel].append({"name": name, "look": look, **_points(series.t_s / 3600, series.value)})
+    for lines in found.values():
+        lines.sort(key=lambda line: ORDER.index(line["look"]))
+    return found
+
+
+def _place(series: Series, furnaces: set[str], heaters: set[str]) -> tuple[str, str, str] | None:
+    """Panel, look and words after the instrument's name of a signal; None: not drawn."""
     match series.unit, series.signal:
+        case "degC", "temperature" if series.instrument in furnaces:
+            return "temperature", "furnace", ""
         case "degC", "temperature":
-            return "temperature", "furnace" if series.instrument in hot else "oven", ""
+            return "temperature", "oven" if series.instrument in heaters else "monitor", ""
         case "degC", "working_setpoint":
             return "temperature", "setpoint", ", working setpoint"
         case "sccm", "flow":
             return "flow", "furnace", ""
-        case "sccm", "flow_setpoint":
-            return "flow", "plan", ", setpoint"
         case "ppm", "oxygen":
             return "oxygen", "furnace", ""
         case _:
@@ -80,18 +97,19 @@ def cell(a: Analysis) -> dict[str, Any] | None:
         {
             "name": f"cycle {half.cycle}, {half.direction}",
             "age": (half.cycle - 1) / max(most - 1, 1),
-            "direction": half.direction,
-            **_points(half.capacity_mah * per, half.voltage_v, digits=3),
+            **_points(half.capacity_mah * per, half.voltage_v),
         }
-        for half in a.halves
+        for half in reversed(a.halves)
     ]
     return {"traces": traces, "unit": "mAh g⁻¹" if a.active_mass_g else "mAh"}
 
 
-def _points(x: Floats, y: Floats, digits: int = 4) -> dict[str, list[float | None]]:
-    if digits == 4:
-        x = x / 3600
+def _hours(seconds: float) -> float:
+    return round(seconds / 3600, 4)
+
+
+def _points(x: Floats, y: Floats) -> dict[str, list[float | None]]:
     return {
-        "x": np.round(x, digits).tolist(),
+        "x": np.round(x, 4).tolist(),
         "y": [None if v != v else float(f"{v:.5g}") for v in y.tolist()],
     }

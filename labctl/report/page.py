@@ -8,7 +8,8 @@ from html import escape
 from itertools import groupby
 
 from labctl.analysis.model import Analysis, Row
-from labctl.report.numbers import clock, duration, formula, number, quantity
+from labctl.report.charts import ORDER, panels
+from labctl.report.numbers import NAMES, clock, duration, formula, number, quantity
 
 HONESTY = (
     "No instrument, furnace or powder was involved. The simulator is a digital twin calibrated to the paper: "
@@ -21,12 +22,10 @@ OUTCOMES = {
     "incomplete": "The run did not complete, so there is no result to vouch for.",
 }
 
-RESULT_NAMES = {
+KEY_FIGURES = {
     "carbon_wt_pct": ("Carbon", "wt%"),
     "discharge_capacity_mah_per_g": ("First discharge", "mAh/g"),
-    "coulombic_efficiency": ("Coulombic efficiency, first cycle", "1"),
     "nitrogen_l": ("Nitrogen", "L"),
-    "purge_s": ("Purge", "s"),
 }
 
 
@@ -37,9 +36,9 @@ def body(analysis: Analysis) -> str:
         header(analysis),
         key_figures(analysis),
         process(analysis),
-        verdict(analysis),
-        cell(analysis),
         remarks(analysis),
+        cell(analysis),
+        verdict(analysis),
         timeline(analysis),
         parameters(analysis),
         entered(analysis),
@@ -55,7 +54,7 @@ def banner(a: Analysis) -> str:
     plant = (
         "Its plant is the nominal one."
         if a.seed is None
-        else f"Its plant was perturbed by seed {a.seed}: heater power, thermocouples, flow and ambient temperature."
+        else f"Its plant was perturbed by seed {a.seed}: heater power, thermocouples, flow and ambient."
     )
     return f'<aside class="simulated"><strong>Simulated</strong><p>{HONESTY} {plant}</p></aside>'
 
@@ -89,9 +88,8 @@ def key_figures(a: Analysis) -> str:
     figures = [
         ("Duration", duration(a.duration_s), "planned " + duration(a.planned_s) if a.planned_s else "")
     ]
-    for key in ("carbon_wt_pct", "discharge_capacity_mah_per_g", "nitrogen_l"):
+    for key, (name, unit) in KEY_FIGURES.items():
         if key in a.results:
-            name, unit = RESULT_NAMES[key]
             row = planned.get(key)
             shown, _, suffix = quantity(a.results[key], unit).partition(" ")
             note = f"{_basis(row.provenance)} {quantity(row.planned, unit)}" if row else ""
@@ -106,43 +104,59 @@ def process(a: Analysis) -> str:
     """The chart of temperature, gas and oxygen; drawn by the script."""
     if not a.series:
         return ""
+    looks: dict[str, list[str]] = {}
+    for line in panels(a)["temperature"]:
+        looks.setdefault(line["look"], []).append(line["name"])
+    key = "".join(
+        f"<span><i class={look}></i>{escape(_key_text(look, looks[look]))}</span>"
+        for look in reversed(ORDER)
+        if look in looks
+    )
     return _section(
         "Process",
-        '<figure><div id="process" class="chart tall"></div><figcaption>Temperature, nitrogen and oxygen on one axis '
-        "of time. Bands are steps; dashed lines are the plan. Each point pair is the least and the greatest reading "
-        "of its stretch, so no excursion is hidden.</figcaption></figure>",
+        f'<figure><p class=legend>{key}</p><div id="process" class="chart tall"></div>'
+        "<figcaption>Shaded bands are steps. Of each stretch of time the least and the greatest reading "
+        "are drawn, so no excursion is hidden.</figcaption></figure>",
     )
+
+
+def _key_text(look: str, names: list[str]) -> str:
+    return {"plan": "planned", "setpoint": "working setpoint"}.get(look, ", ".join(names))
 
 
 def verdict(a: Analysis) -> str:
-    """Planned against actual, row by row."""
+    """Planned against actual, row by row; what nothing is known against stands with the steps."""
     judged = [row for row in a.verdict.rows if row.tolerance is not None]
-    outside = [row for row in judged if not row.ok]
-    counted = f"{len(judged) - len(outside)} of {len(judged)} within tolerance."
-    groups = []
-    for step, rows in groupby(a.verdict.rows, key=lambda row: row.step):
-        heading = escape(step) if step else "The run as a whole"
-        groups.append(
-            f"<tbody><tr class=group><th colspan=6>{heading}</th></tr>{''.join(map(_row, rows))}</tbody>"
-        )
-    head = (
-        "<tr><th>Quantity</th><th>Planned</th><th>Actual</th><th>Tolerance</th><th>Basis</th><th></th></tr>"
+    within = sum(row.ok for row in judged)
+    counted = f"{within} of {len(judged)} within tolerance."
+    head = "".join(
+        f"<th>{name}</th>" for name in ("Step", "Quantity", "Planned", "Actual", "Tolerance", "Basis", "")
     )
+    groups = []
+    for step, rows in groupby(judged, key=lambda row: row.step):
+        first, *others = rows
+        name = escape(step or "whole run")
+        groups.append(f"<tbody>{_row(first, name)}{''.join(_row(row, '') for row in others)}</tbody>")
     return _section(
         "Planned against actual",
         f"<p>{OUTCOMES[a.verdict.outcome]} {counted}</p>"
-        f"<table class=verdict><thead>{head}</thead>{''.join(groups)}</table>",
+        f"<table class=verdict><thead><tr>{head}</tr></thead>{''.join(groups)}</table>",
     )
 
 
-def _row(row: Row) -> str:
-    name, unit = RESULT_NAMES.get(row.quantity, (row.quantity, row.unit))
-    mark = "" if row.tolerance is None else ("<i class=ok>✓</i>" if row.ok else "<i class=off>outside</i>")
-    tolerance = "" if row.tolerance is None else "± " + quantity(row.tolerance, unit)
+def _row(row: Row, step: str) -> str:
+    mark = (
+        "<i class=ok>✓</i>" if row.ok else "<i class=off>outside</i>" if row.actual is not None else "missing"
+    )
+    planned = quantity(row.planned, row.unit)
+    tolerance = "±&#8239;" + quantity(row.tolerance, row.unit) if row.tolerance else ""
+    if row.is_limit:
+        planned = f"≤&#8239;{planned}"
+    name = escape(NAMES.get(row.quantity, row.quantity))
     return (
-        f"<tr{'' if row.ok else ' class=deviates'}><td>{escape(name)}</td>"
-        f"<td data-name=planned>{quantity(row.planned, unit)}</td><td data-name=actual>{quantity(row.actual, unit)}</td>"
-        f"<td data-name=tolerance>{tolerance}</td><td>{_tag(row.provenance)}</td><td>{mark}</td></tr>"
+        f"<tr{'' if row.ok else ' class=deviates'}><th>{step}</th><td>{name}</td>"
+        f"<td data-name=planned>{planned}</td><td data-name=actual>{quantity(row.actual, row.unit)}</td>"
+        f"<td>{tolerance}</td><td>{_tag(row.provenance)}</td><td>{mark}</td></tr>"
     )
 
 
@@ -162,8 +176,8 @@ def cell(a: Analysis) -> str:
     mass = f" for {number(a.active_mass_g * 1000, 'mg')} mg of active mass" if a.active_mass_g else ""
     return _section(
         "Cell",
-        '<figure><div id="cell" class="chart"></div><figcaption>Voltage over charge, from the current integrated on '
-        f"the cycler's own clock up to each cut-off{mass}.</figcaption></figure>"
+        '<figure><div id="cell" class="chart"></div><figcaption>The current, integrated on the '
+        f"cycler's own clock up to each cut-off{mass}. The first cycle is darkest.</figcaption></figure>"
         + _table(("Cycle", "Charge", "Discharge", "Coulombic efficiency"), rows, "numbers"),
     )
 
@@ -200,8 +214,9 @@ def timeline(a: Analysis) -> str:
     )
     return _section(
         "Steps",
-        f"<ol class=timeline>{''.join(rows)}<li class=axis><span class=name></span><span class=track>{ticks}</span>"
-        "<span class=took>hours</span></li></ol><p class=key><i class=plan></i> planned <i class=went></i> actual</p>",
+        f"<ol class=timeline>{''.join(rows)}<li class=axis><span class=name></span>"
+        f"<span class=track>{ticks}</span><span class=took>hours</span></li></ol>"
+        "<p class=key><span><i class=plan></i>planned</span><span><i class=went></i>actual</span></p>",
     )
 
 
@@ -250,9 +265,10 @@ def identity(a: Analysis) -> str:
     )
     return _section(
         "Proof",
-        f"<dl class=hashes>{rows}</dl><p>The journal is a chain of SHA-256 hashes; its head vouches for every row. "
-        f"<code>labctl audit verify</code> recomputes it; <code>labctl runs export {escape(a.run_id)} --journal</code> "
-        "writes the rows from which anybody else can.</p>",
+        f"<dl class=hashes>{rows}</dl><p>The journal is a chain of SHA-256 hashes; its head vouches for "
+        "every row. <code>labctl audit verify</code> recomputes it; "
+        f"<code>labctl runs export {escape(a.run_id)} --journal</code> writes the rows from which anybody "
+        "else can.</p>",
     )
 
 
@@ -263,7 +279,8 @@ def _section(title: str, content: str) -> str:
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str) -> str:
     head = "".join(f"<th>{name}</th>" for name in heads)
     cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=scroll><table class={kind}><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div>"
+    table = f"<thead><tr>{head}</tr></thead><tbody>{cells}</tbody>"
+    return f"<div class=scroll><table class={kind}>{table}</table></div>"
 
 
 def _basis(provenance: str) -> str:
