@@ -230,8 +230,11 @@ class Store:
         with transaction(self._db, self._where):
             self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", journal)
             at = self._seq, self._mono_ms
-            for layout, group in groupby(rows, itemgetter(0)):
-                at = self._insert(layout, group, utc, at, tail)
+            try:
+                for layout, group in groupby(rows, itemgetter(0)):
+                    at = self._insert(layout, group, utc, at, tail)
+            except (StructError, IndexError, TypeError) as error:
+                raise StoreError(f"{self._where}: a scan does not fit its layout: {error}") from error
             stand = heads_text({s: h for s, h in heads.items() if s not in ended}, tail.digest())
             kept = self._checkpoint if checkpoint is None else checkpoint_hash(checkpoint, stand)
             if checkpoint is not None:

@@ -144,6 +144,23 @@ def test_telemetry_keeps_what_was_said_how_good_it_was_and_how_old(store: Store)
     assert store.digest() == store.read.tail(1).digest()
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        Row(9, 1.0, (1.0, 2.0), bytes(2), (0, 0)),
+        Row(1, 1.0, (1.0, 2.0), bytes(3), (0, 0)),
+        Row(1, 1.0, (1.0,), bytes(2), (0, 0)),
+        Row(1, 1.0, (1.0, 2.0), bytes(2), (70_000,)),
+        Row(1, 1.0, (1.0, "2.0"), bytes(2), (0, 0)),  # type: ignore[arg-type]
+    ],
+)
+def test_a_scan_that_does_not_fit_its_layout_is_refused_whole(store: Store, row: Row) -> None:
+    assert store.layout(FURNACE) == 1
+    with pytest.raises(StoreError, match="layout"):
+        store.commit([Event("bench", "x", {}, 1.0)], utc, [*scans(1, 0, 1, 2), row])
+    assert (store.head("bench")[0], store.digest(), store.read.latest()) == (0, None, [])
+
+
 def test_the_bench_clock_never_goes_back(store: Store) -> None:
     layout = store.layout(FURNACE)
     store.commit([], utc, scans(layout, 5, 2, 2))
