@@ -7,6 +7,8 @@ import pytest
 from labctl.bench.schema import Bench
 from labctl.engine.limits import LIMITS
 from labctl.protocol import rules
+from labctl.protocol.rules import core
+from labctl.protocol.rules.protection import PROTECTIONS
 from labctl.protocol.validation import check
 from tests.protocol.conftest import Check, Edit, bundled
 
@@ -127,6 +129,16 @@ CASES: list[tuple[str, str, Edit | None, Bench | None, int, str]] = [
         37,
         "12.8 g of solvent",
     ),
+    ("SOL-003", "error", ("peroxide: {", "colour: {"), None, 37, "no step before it tests for peroxides"),
+    (
+        "SOL-005",
+        "error",
+        (", require: {solvent_loss: at least 99 %}", ""),
+        None,
+        39,
+        "goes above 60 degC before",
+    ),
+    ("SOL-005", "error", ("at least 99 %", "at least 90 %"), None, 39, "goes above 60 degC before"),
     ("CEL-001", "warning", ("3.8 V]", "3.9 V]"), None, 48, "3.9 V is above"),
     ("CEL-001", "error", ("3.8 V]", "4.2 V]"), None, 48, "4.2 V is above"),
     ("CEL-001", "warning", ("[2.3 V", "[2.0 V"), None, 48, "2 V is below"),
@@ -168,11 +180,11 @@ def test_the_papers_protocol_trips_only_what_the_bench_lacks_and_what_the_paper_
         assert plan is not None
         assert {f.rule for f in found} == {"SAFE-005", "FUR-013"}
     lost = [f.message for f in found if f.rule == "SAFE-005"]
-    assert [p in m for p, m in zip(rules.PROTECTIONS, lost, strict=True)] == [True] * 4
+    assert [p in m for p, m in zip(PROTECTIONS, lost, strict=True)] == [True] * 4
 
 
 def test_the_rules_quote_the_numbers_of_the_engines_table() -> None:
-    assert LIMITS["T_inert"].value == rules.T_INERT_C
-    assert LIMITS["T_open"].value == rules.T_OPEN_C
-    assert LIMITS["protective_flow_floor"].value == rules.PROTECTIVE_FLOW_FLOOR_SCCM
-    assert LIMITS["protective_flow_turnover"].value == rules.PROTECTIVE_FLOW_PER_MIN
+    assert LIMITS["T_inert"].value == core.T_INERT_C
+    assert LIMITS["T_open"].value == core.T_OPEN_C
+    assert LIMITS["protective_flow_floor"].value == core.PROTECTIVE_FLOW_FLOOR_SCCM
+    assert LIMITS["protective_flow_turnover"].value == core.PROTECTIVE_FLOW_PER_MIN

@@ -1,0 +1,32 @@
+"""What a bench does not have, and so cannot protect from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.bench.schema import Bench
+from labctl.protocol.plan import Plan
+from labctl.protocol.rules.core import T_INERT_C, Hit, rule, targets, tube_of
+
+PROTECTIONS = {
+    "extraction": "off-gas with CO and styrene would go into the room unnoticed",
+    "tube pressure": "a blocked exhaust would not be seen before the tube gives way",
+    "limiter contact": "a tripped excess-temperature limiter would not be reported",
+    "door": "a tube opened hot would not be noticed",
+}
+"""Protective signals that come from an I/O module, and what is lost without each."""
+
+
+@rule(
+    "SAFE-005", "warning", "A signal that a bench lacks protects nobody.", "safety contract, absent signals"
+)
+def _absent(plan: Plan, bench: Bench) -> Iterator[Hit]:
+    told: set[str] = set()
+    for _, heat, segment, path in targets(plan):
+        chamber = heat.chamber or ""
+        if tube_of(bench, heat) is None or segment.target_c <= T_INERT_C or chamber in told:
+            continue
+        told.add(chamber)
+        for signal, lost in PROTECTIONS.items():
+            yield Hit((*path, "to"), f"{bench.bench} has no {signal} signal for {chamber}: {lost}",
+                      "heat above T_inert only while somebody stays")  # fmt: skip
