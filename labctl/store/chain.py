@@ -10,6 +10,7 @@ Journal    hash = SHA-256 of prev_hash (64 hexadecimal characters) followed by t
 Anchors    The first row of a run, and its last row once it has ended, are named in the stream "bench" by
            an event "run_anchored" {"run", "seq", "hash"}, so the head of "bench" vouches for every run.
 Documents  sha256 = SHA-256 of the text; row_sha256 = SHA-256 of the canonical text of [kind, sha256].
+           An event names one under a key that ends in "_document".
 Layout     SHA-256 of the canonical text of [id, [[instrument, signal, unit], ...]].
 Telemetry  An event "telemetry_digest" {"first_seq", "last_seq", "rows", "layouts", "sha256"} covers the rows
            since the one before it. For each row in the order of seq, hash: layout, seq, mono_ms, utc_ms (each

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -280,12 +279,8 @@ class _Audit:
 
 
 def _named_documents(data: dict[str, Any]) -> Iterator[str]:
-    """What an event says is kept: {"documents": {kind: sha256}}."""
-    named = data.get("documents")
-    if isinstance(named, dict):
-        yield from (
-            sha for sha in named.values() if isinstance(sha, str) and re.fullmatch("[0-9a-f]{64}", sha)
-        )
+    """What an event says is kept: the SHA-256 under each key that ends in `_document`."""
+    yield from (str(sha) for key, sha in data.items() if key.endswith("_document"))
 
 
 def _declared(query: Callable[[str], list[tuple[Any, ...]]]) -> dict[str, tuple[Any, ...]]:

@@ -34,7 +34,7 @@ def digested(store: Store, stream: str, t_s: float) -> Event:
 def write_runs(store: Store) -> None:
     plan = store.put_document("plan", '{"steps":[]}')
     furnace, cell = store.layout(FURNACE), store.layout(CELL)
-    created = {"title": "Powder", "plan": plan, "simulated": True, "seed": 7, "documents": {"plan": plan}}
+    created = {"title": "Powder", "plan": plan, "simulated": True, "seed": 7, "plan_document": plan}
     store.commit([Event("bench", "bench_opened", {"note": "20 °C"}, 0.0)], utc)
     store.commit([Event("run-1", "run_created", {**created, "run": "run-1"}, 0.0)], utc)
     store.commit([], utc, scans(furnace, 0, 3, 2), checkpoint='{"step":1}')

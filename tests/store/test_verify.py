@@ -191,6 +191,13 @@ def test_a_forged_run_is_betrayed_by_the_bench_stream(path: Path) -> None:
     ]
 
 
+def test_a_plan_that_a_run_names_must_be_there(path: Path) -> None:
+    forge(path, ("DELETE FROM documents WHERE kind = 'plan'", ()))
+    problems = verify(path).problems
+    assert len(problems) == 2
+    assert all(p.startswith("documents: run-") and "which is not there" in p for p in problems)
+
+
 def test_a_tail_cut_off_is_found(path: Path) -> None:
     forge(path, ("DELETE FROM journal WHERE stream = 'run-2' AND seq = 2", ()))
     assert "seal: the newest rows are not those of the newest commit" in verify(path).problems
