@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from labctl.bench.api import CAPABILITIES
 from labctl.bench.schema import Bench
 from labctl.errors import Finding
 from labctl.model.quantity import DIMENSIONS, QuantityError, parse
@@ -36,6 +35,8 @@ from labctl.protocol.plan import (
     Unload,
     Wait,
 )
+from labctl.protocol.roles import Cast
+from labctl.protocol.rules.core import T_OPEN_C
 from labctl.protocol.source import Document, Path
 
 HEATERS = ("tube_furnace", "oven", "solvent_dryer")
@@ -45,7 +46,6 @@ ONE_C_MA_PER_G = {"Na3V2(PO4)3": 117.0}
 """What 1C means (paper: 1 C = 117 mA g-1; not the theoretical 117.6)."""
 DERIVED = {"solvent_loss": "percent"}
 """Quantities that labctl works out from weighings, and their dimensions."""
-T_OPEN_C = 60.0
 MARGIN_S = 1800.0
 """Added to every time-out, for settling and for slow people at flanges (assumed)."""
 
@@ -54,19 +54,20 @@ def bind(
     protocol: written.WrittenProtocol, document: Document, parameters: Mapping[str, Parameter], bench: Bench
 ) -> tuple[Plan | None, list[Finding]]:
     """The plan, or None, and everything that keeps the protocol from being bound."""
-    binder = _Binder(protocol, document, parameters, bench)
-    binder.bind_roles()
+    cast = Cast(protocol.roles, document, bench)
+    cast.bind()
+    binder = _Binder(protocol, parameters, bench, cast)
     steps = [binder.step(i, step) for i, step in enumerate(protocol.steps)]
     charge, product = protocol.charge, protocol.product
     expected = binder.expected()
-    if any(f.severity == "error" for f in binder.findings):
-        return None, binder.findings
+    if any(f.severity == "error" for f in cast.findings):
+        return None, cast.findings
     plan = Plan(
         protocol=protocol.protocol,
         title=protocol.title,
         source=protocol.source,
         parameters=tuple(parameters.values()),
-        roles=binder.roles,
+        roles=cast.bound,
         product=Product(formula=product.formula, mass_g=product.mass) if product else None,
         charge=Charge(
             thf_g=_grams(thf=charge.thf),
@@ -78,7 +79,7 @@ def bind(
         bench_identity=bench.identity,
         simulated=bench.simulated,
     )
-    return plan, binder.findings
+    return plan, cast.findings
 
 
 def _grams(**volumes_ml: float) -> float:
@@ -93,11 +94,9 @@ def _round(value: float) -> float:
 @dataclass
 class _Binder:
     protocol: written.WrittenProtocol
-    document: Document
     parameters: Mapping[str, Parameter]
     bench: Bench
-    findings: list[Finding] = field(default_factory=list)
-    roles: dict[str, str] = field(default_factory=dict)
+    cast: Cast
     seen: dict[str, int] = field(default_factory=dict)
     hot_c: dict[str, float] = field(default_factory=dict)
     """Highest the chamber may still be, by the last heat step in it."""
@@ -106,89 +105,14 @@ class _Binder:
     gas_of: dict[str, str] = field(default_factory=dict)
     """The gas controller last used in a chamber."""
 
-    def error(
-        self, rule: str, path: Path, message: str, hint: str | None = None, *, key: bool = False
-    ) -> None:
-        self.findings.append(self.document.finding(rule, path, message, hint, key=key))
-
-    # -- roles
-
-    def bind_roles(self) -> None:
-        for role, capability in self.protocol.roles.items():
-            path: Path = ("roles", role)
-            if capability not in CAPABILITIES:
-                self.error(
-                    "ROLE-002",
-                    path,
-                    f"there is no capability {capability!r}",
-                    nearest(capability, CAPABILITIES),
-                )
-                continue
-            able = [n for n, i in self.bench.instruments.items() if capability in i.provides]
-            chosen = able if len(able) == 1 else [n for n in able if self.bench.instruments[n].default]
-            if len(chosen) == 1:
-                self.roles[role] = chosen[0]
-            elif able:
-                message = f"role {role!r}: {', '.join(able)} all offer {capability}"
-                self.error("BIND-002", path, message, "mark one of them `default: true` in the bench file")
-            else:
-                message = f"role {role!r}: nothing on bench {self.bench.bench} offers {capability}"
-                self.error("BIND-001", path, message, self.nearest_instruments(capability))
-
-    def nearest_instruments(self, capability: str) -> str | None:
-        """The instruments that come closest to a capability, by its name."""
-        offers = sorted({c for i in self.bench.instruments.values() for c in i.provides})
-        words = set(capability.split("_"))
-        near = [c for c in offers if words & set(c.split("_"))] or offers
-        names = [
-            f"{n} ({', '.join(i.provides)})"
-            for n, i in self.bench.instruments.items()
-            if set(near) & set(i.provides)
-        ]
-        return f"nearest: {', '.join(names[:4])}" if names else None
-
-    def instrument(self, role: str, path: Path, *capabilities: str) -> str | None:
-        """The instrument in a role; a finding if there is no such role, or one of another capability."""
-        if role not in self.protocol.roles:
-            self.error("ROLE-001", path, f"there is no role {role!r}", nearest(role, self.protocol.roles))
-            return None
-        capability = self.protocol.roles[role]
-        if capabilities and capability in CAPABILITIES and capability not in capabilities:
-            message = f"role {role!r} is a {capability}; this needs {' or '.join(capabilities)}"
-            fitting = [r for r, c in self.protocol.roles.items() if c in capabilities]
-            self.error("ROLE-003", path, message, f"did you mean {fitting[0]}?" if fitting else None)
-            return None
-        return self.roles.get(role)
-
-    def chamber(self, instrument: str | None, path: Path) -> str | None:
-        if instrument is None:
-            return None
-        chamber = self.bench.instruments[instrument].chamber
-        if chamber is None:
-            self.error("BIND-003", path, f"{instrument} belongs to no chamber of bench {self.bench.bench}",
-                       "give it `chamber:` in the bench file")  # fmt: skip
-        return chamber
-
-    def crew(self, chamber: str | None, *driven: str | None) -> tuple[str, ...]:
-        """What a step drives, then what else reads its chamber."""
-        readers = {"thermometer", "oxygen"}
-        names = [n for n in driven if n is not None]
-        if chamber is not None:
-            names += [
-                n
-                for n, i in self.bench.instruments.items()
-                if i.chamber == chamber and readers & set(i.provides)
-            ]
-        return tuple(dict.fromkeys(names))
-
     def gas(self, under: written.Under | None, chamber: str | None, path: Path) -> Gas | None:
         if under is None:
             return None
-        name = self.instrument(under.gas, (*path, "gas"), "gas_flow")
+        name = self.cast.instrument(under.gas, (*path, "gas"), "gas_flow")
         if name is None:
             return None
         if self.bench.instruments[name].chamber != chamber:
-            self.error("BIND-004", (*path, "gas"), f"{name} does not feed chamber {chamber}")
+            self.cast.error("BIND-004", (*path, "gas"), f"{name} does not feed chamber {chamber}")
         if chamber is not None:
             self.gas_of[chamber] = name
         return Gas(instrument=name, flow_sccm=under.flow)
@@ -197,8 +121,8 @@ class _Binder:
 
     def step(self, index: int, step: written.WrittenStep) -> AnyStep | None:
         if step.id in self.seen:
-            first, _ = self.document.place(("steps", self.seen[step.id], "id"))
-            self.error(
+            first, _ = self.cast.document.place(("steps", self.seen[step.id], "id"))
+            self.cast.error(
                 "STEP-003", ("steps", index, "id"), f"duplicate step id {step.id!r}", f"first at line {first}"
             )
         self.seen.setdefault(step.id, index)
@@ -224,7 +148,7 @@ class _Binder:
         return self.manual(step, step.manual, at)
 
     def stir(self, step: written.WrittenStep, stir: written.WrittenStir, at: Path) -> Stir | None:
-        name = self.instrument(stir.with_, (*at, "with"), "hotplate_stirrer")
+        name = self.cast.instrument(stir.with_, (*at, "with"), "hotplate_stirrer")
         if name is None:
             return None
         timeout = stir.timeout if stir.timeout is not None else stir.for_ + MARGIN_S
@@ -234,8 +158,8 @@ class _Binder:
         )  # fmt: skip
 
     def heat(self, index: int, step: written.WrittenStep, heat: written.WrittenHeat, at: Path) -> Heat | None:
-        name = self.instrument(heat.with_, (*at, "with"), *HEATERS)
-        chamber = self.chamber(name, (*at, "with"))
+        name = self.cast.instrument(heat.with_, (*at, "with"), *HEATERS)
+        chamber = self.cast.chamber(name, (*at, "with"))
         gas = self.gas(heat.under, chamber, (*at, "under"))
         if name is None or chamber is None:
             return None
@@ -256,7 +180,7 @@ class _Binder:
         point = heat.checkpoint
         return Heat(
             id=step.id, title=step.title, chamber=chamber, heater=name,
-            instruments=self.crew(chamber, name, gas.instrument if gas else None),
+            instruments=self.cast.crew(chamber, name, gas.instrument if gas else None),
             segments=segments, band_k=heat.band, atmosphere=heat.atmosphere, under=gas,
             checkpoints=(Checkpoint(at_s=point.at, do=point.do),) if point else (),
             after=after, min_rate_k_per_min=heat.min_rate, catch_up_s=catch_up, timeout_s=timeout,
@@ -270,16 +194,16 @@ class _Binder:
         return "continue" if work is not None and work.with_ == role else "cool"
 
     def purge(self, step: written.WrittenStep, purge: written.WrittenPurge, at: Path) -> Purge | None:
-        gas = self.instrument(purge.with_, (*at, "with"), "gas_flow")
-        washed = self.instrument(purge.into, (*at, "into"))
-        chamber = self.chamber(washed, (*at, "into"))
+        gas = self.cast.instrument(purge.with_, (*at, "with"), "gas_flow")
+        washed = self.cast.instrument(purge.into, (*at, "into"))
+        chamber = self.cast.chamber(washed, (*at, "into"))
         if gas is None or chamber is None:
             return None
         if self.bench.instruments[gas].chamber != chamber:
-            self.error("BIND-004", (*at, "with"), f"{gas} does not feed chamber {chamber}")
+            self.cast.error("BIND-004", (*at, "with"), f"{gas} does not feed chamber {chamber}")
         volume = self.bench.chambers[chamber].volume_cm3
         if volume is None:
-            self.error(
+            self.cast.error(
                 "BIND-005",
                 (*at, "into"),
                 f"chamber {chamber} has no `volume_cm3`",
@@ -293,9 +217,9 @@ class _Binder:
         if not math.isfinite(expected):
             message = f"{purge.until_oxygen_below:g} ppm at {purge.flow:g} sccm can never be reached"
             hint = f"nitrogen 5.0 carries {estimates.NITROGEN_OXYGEN_PPM:g} ppm itself"
-            self.error("GAS-002", (*at, "until_oxygen_below"), message, hint)
+            self.cast.error("GAS-002", (*at, "until_oxygen_below"), message, hint)
             return None
-        crew = self.crew(chamber, gas, washed)
+        crew = self.cast.crew(chamber, gas, washed)
         analysers = [n for n in crew if "oxygen" in self.bench.instruments[n].provides]
         return Purge(
             id=step.id, title=step.title, chamber=chamber, instruments=crew, gas=gas,
@@ -306,8 +230,8 @@ class _Binder:
         )  # fmt: skip
 
     def cool(self, step: written.WrittenStep, cool: written.WrittenCool, at: Path) -> Cool | None:
-        name = self.instrument(cool.with_, (*at, "with"), *HEATERS)
-        chamber = self.chamber(name, (*at, "with"))
+        name = self.cast.instrument(cool.with_, (*at, "with"), *HEATERS)
+        chamber = self.cast.chamber(name, (*at, "with"))
         gas = self.gas(cool.under, chamber, (*at, "under"))
         if name is None or chamber is None:
             return None
@@ -315,39 +239,39 @@ class _Binder:
         expected = estimates.cooling_s(self.bench.chambers[chamber], self.bench.ambient_c, hot, cool.below)
         if not math.isfinite(expected) or cool.below < self.bench.ambient_c + 5:
             message = f"{cool.below:g} degC cannot be reached at {self.bench.ambient_c:g} degC around"
-            self.error("FUR-006", (*at, "below"), message, f"at least {self.bench.ambient_c + 5:g} degC")
+            self.cast.error("FUR-006", (*at, "below"), message, f"at least {self.bench.ambient_c + 5:g} degC")
             return None
         self.hot_c[chamber] = cool.below
         self.warm_c[chamber] = self.bench.ambient_c
         return Cool(
             id=step.id, title=step.title, chamber=chamber, heater=name,
-            instruments=self.crew(chamber, name, gas.instrument if gas else None), below_c=cool.below,
+            instruments=self.cast.crew(chamber, name, gas.instrument if gas else None), below_c=cool.below,
             natural=cool.natural, under=gas, expected_s=_round(expected),
             timeout_s=cool.timeout if cool.timeout is not None else _round(2 * expected + MARGIN_S),
         )  # fmt: skip
 
     def unload(self, step: written.WrittenStep, unload: written.WrittenUnload, at: Path) -> Unload | None:
-        name = self.instrument(unload.from_, (*at, "from"))
-        chamber = self.chamber(name, (*at, "from"))
+        name = self.cast.instrument(unload.from_, (*at, "from"))
+        chamber = self.cast.chamber(name, (*at, "from"))
         if name is None or chamber is None:
             return None
         gas = self.gas_of.get(chamber)
         return Unload(
-            id=step.id, title=step.title, chamber=chamber, instruments=self.crew(chamber, name, gas),
+            id=step.id, title=step.title, chamber=chamber, instruments=self.cast.crew(chamber, name, gas),
             gas=gas, into=unload.into, below_c=T_OPEN_C,
         )  # fmt: skip
 
     def cycle(self, step: written.WrittenStep, cycle: written.WrittenCycle, at: Path) -> Cycle | None:
-        name = self.instrument(cycle.with_, (*at, "with"), "cycler")
+        name = self.cast.instrument(cycle.with_, (*at, "with"), "cycler")
         lower, upper = cycle.window
         if lower >= upper:
-            self.error(
+            self.cast.error(
                 "SCH-003", (*at, "window"), "the lower voltage comes first", f"[{upper:g} V, {lower:g} V]"
             )
         formula = self.protocol.product.formula if self.protocol.product else ""
         one_c = cycle.specific_current or ONE_C_MA_PER_G.get(formula)
         if one_c is None:
-            self.error("CEL-007", at, f"what 1C means for {formula or 'this product'} is not known",
+            self.cast.error("CEL-007", at, f"what 1C means for {formula or 'this product'} is not known",
                        "write `specific_current: 117 mA/g`")  # fmt: skip
         if name is None or one_c is None:
             return None
@@ -362,7 +286,7 @@ class _Binder:
     def manual(self, step: written.WrittenStep, manual: written.WrittenManual, at: Path) -> Manual:
         into = None
         if manual.into is not None:
-            into = self.chamber(self.instrument(manual.into, (*at, "into")), (*at, "into"))
+            into = self.cast.chamber(self.cast.instrument(manual.into, (*at, "into")), (*at, "into"))
         requirements = [self.requirement(n, r, (*at, "require", n)) for n, r in manual.require.items()]
         return Manual(
             id=step.id, title=step.title, chamber=into, do=manual.do, confirm=tuple(manual.confirm),
@@ -376,12 +300,12 @@ class _Binder:
         dimension = DERIVED.get(quantity)
         if dimension is None:
             message = f"{quantity!r} is not a quantity that labctl works out"
-            self.error("SCH-001", path, message, nearest(quantity, DERIVED), key=True)
+            self.cast.error("SCH-001", path, message, nearest(quantity, DERIVED), key=True)
             return None
         try:
             value = parse(text, dimension)
         except QuantityError as error:
-            self.error("QTY-001", path, f"{quantity}: {error.reason}", error.hint)
+            self.cast.error("QTY-001", path, f"{quantity}: {error.reason}", error.hint)
             return None
         return Requirement(quantity=quantity, relation=relation, value=value, unit=DIMENSIONS[dimension].unit)
 
@@ -403,8 +327,8 @@ class _Binder:
         for quantity, i in elsewhere.items():
             if all(e.quantity != quantity for e in applying):
                 message = f"nothing is published about {quantity} at these parameters; it will not be judged"
-                self.findings.append(
-                    self.document.finding("EXP-001", ("expected", i), message, severity="info")
+                self.cast.findings.append(
+                    self.cast.document.finding("EXP-001", ("expected", i), message, severity="info")
                 )
         return tuple(applying)
 
@@ -413,7 +337,7 @@ class _Binder:
         if parameter is None:
             if name not in self.protocol.parameters:
                 hint = nearest(name, self.protocol.parameters)
-                self.error("PAR-001", path, f"there is no parameter {name!r}", hint, key=True)
+                self.cast.error("PAR-001", path, f"there is no parameter {name!r}", hint, key=True)
             return False
         dimension = next((d.name for d in DIMENSIONS.values() if d.unit == parameter.unit), None)
         if dimension is None:
@@ -421,7 +345,7 @@ class _Binder:
         try:
             return parse(value, dimension) == parameter.value
         except QuantityError as error:
-            self.error("QTY-001", path, f"{name}: {error.reason}", error.hint)
+            self.cast.error("QTY-001", path, f"{name}: {error.reason}", error.hint)
             return False
 
 
