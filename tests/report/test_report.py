@@ -61,7 +61,8 @@ def test_the_report_carries_verdict_parameters_entries_alarms_and_proof(finished
     text = without_scripts(render(finished))
     for expected in (
         "mean temperature of hold", "capacity of the first discharge", "pyrolysis_hold", "assumed",
-        "wet_mass", "simulated operator", "tube: nitrogen 118 sccm", finished.journal_head, finished.plan.plan_hash,
+        "wet_mass", "simulated operator", "tube: nitrogen 118 sccm",
+        finished.journal_head, finished.plan.plan_hash,
         "Na<sub>3</sub>V<sub>2</sub>(PO<sub>4</sub>)<sub>3</sub>@C",
     ):  # fmt: skip
         assert expected in text
