@@ -34,7 +34,8 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         """The row with the keys that faces promise."""
         return {
-            "quantity": self.quantity,
+            "quantity": f"{self.step}: {self.quantity}" if self.step else self.quantity,
+            "step": self.step,
             "planned": self.planned,
             "actual": self.actual,
             "unit": self.unit,

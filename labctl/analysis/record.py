@@ -163,7 +163,7 @@ def _remark(event: Event) -> tuple[str, str] | None:
             return str(data["trigger"]).lower(), f"{data.get('reason') or data['to']}{by}"
         case "result" if data["outcome"] != "ok":
             return f"command {data['outcome']}", str(data.get("detail", data["id"]))
-        case "purge_voided":
+        case "purge_voided" if data.get("cause") != "opened":
             return "purge lost", f"{data['chamber']}: {data.get('cause', '')}"
         case "request" if not data.get("accepted", True):
             return "refused", f"{data.get('verb')} by {data.get('actor')}: {data.get('outcome')}"

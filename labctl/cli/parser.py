@@ -127,7 +127,12 @@ def build() -> RootParser:
 
 def _add(parent: Parser, commands: Sequence[Command]) -> None:
     verbs = parent.add_subparsers(
-        metavar="COMMAND", title="commands", required=True, dest="command", parser_class=Parser
+        prog=parent.prog,
+        metavar="COMMAND",
+        title="commands",
+        required=True,
+        dest="command",
+        parser_class=Parser,
     )
     for command in commands:
         examples = "".join(f"\n  {line}" for line in command.examples)

@@ -46,9 +46,10 @@
       y: process.marks.map(() => 0), text: process.marks.map((m) => m.text),
       marker: {symbol: "triangle-up", size: 10, color: alert}, cliponaxis: false, hovertemplate: "%{text}",
     });
-    const bands = process.steps.filter((_, i) => i % 2 === 0).flatMap((s) =>
+    const seen = process.steps.filter((s) => (s.to - s.from) / process.hours > 0.01);
+    const bands = seen.filter((_, i) => i % 2 === 0).flatMap((s) =>
       Object.values(PANELS).map(([, domain]) => rect(s.from, s.to, domain, wash)));
-    const names = process.steps
+    const names = seen
       .filter((s) => (s.to - s.from) / process.hours > (small ? 0.11 : 0.05))
       .map((s) => ({
         xref: "x", yref: "paper", x: (s.from + s.to) / 2, y: 1, yanchor: "top", yshift: -2, text: s.id,

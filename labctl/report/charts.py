@@ -77,7 +77,7 @@ def _place(series: Series, furnaces: set[str], heaters: set[str]) -> tuple[str, 
             return "temperature", "furnace", ""
         case "degC", "temperature":
             return "temperature", "oven" if series.instrument in heaters else "monitor", ""
-        case "degC", "working_setpoint":
+        case "degC", "working_setpoint" if series.instrument in heaters:
             return "temperature", "setpoint", ", working setpoint"
         case "sccm", "flow":
             return "flow", "furnace", ""
