@@ -177,7 +177,8 @@ def cell(a: Analysis) -> str:
     return _section(
         "Cell",
         '<figure><div id="cell" class="chart"></div><figcaption>The current, integrated on the '
-        f"cycler's own clock up to each cut-off{mass}. The first cycle is darkest. Efficiency is coulombic: discharge over charge.</figcaption></figure>"
+        f"cycler's own clock up to each cut-off{mass}. The first cycle is darkest. "
+        "Efficiency is coulombic: discharge over charge.</figcaption></figure>"
         + _table(("Cycle", "Charge", "Discharge", "Efficiency"), rows, "numbers"),
     )
 
