@@ -90,10 +90,12 @@ class Rehearsal:
         self.controller.instruments.close()
         self._mounted.__exit__(kind, error, trace)
 
-    def submit(self, run_id: str, about: dict[str, Any]) -> None:
+    def submit(self, run_id: str, about: dict[str, Any], forecast: dict[str, Any] | None = None) -> None:
         """Put the plan's run and its start into the inbox."""
         utc = self.clock.utc_ms(self.clock.now())
-        args = {"run": run_id, "plan": self.plan.plan_hash, "about": about}
+        args: dict[str, Any] = {"run": run_id, "plan": self.plan.plan_hash, "about": about}
+        if forecast is not None:
+            args["forecast"] = forecast
         self.record.ask("submit", args, actor="labctl", run=None, key=f"{run_id}/submit", utc_ms=utc)
         self.record.ask("start", {}, actor="labctl", run=run_id, key=f"{run_id}/start", utc_ms=utc)
 

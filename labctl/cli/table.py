@@ -153,7 +153,10 @@ COMMANDS: tuple[Command, ...] = (
         "serve",
         "own the instruments of a bench, and run what is submitted",
         "labctl.cli.serve:main",
-        (BENCH,),
+        (
+            BENCH,
+            option("--until-idle", action="store_true", help="leave when nothing has run for a minute"),
+        ),
         group="Run",
     ),
     Command(

@@ -28,7 +28,8 @@ class Inputs(NamedTuple):
     """All that the core learns of the world in one scan.
 
     now_s: bench clock. dt_s: since the scan before (0 for the first). image: newest readings of instruments in use.
-    results: of commands of earlier scans. requests: from the inbox. estop: the file is there.
+    results: of commands of earlier scans. requests: from the inbox. estop: the file is there. recovered: this is the
+    first scan of a controller that found runs under way.
     """
 
     now_s: float
@@ -37,6 +38,7 @@ class Inputs(NamedTuple):
     results: Sequence[Result] = ()
     requests: Sequence[Request] = ()
     estop: bool = False
+    recovered: bool = False
 
 
 class Decision(NamedTuple):
@@ -54,6 +56,9 @@ class Decision(NamedTuple):
 def decide(context: Context, state: BenchState, inputs: Inputs) -> Decision:
     """One scan. Pure: the same arguments always give the same decision."""
     scan = Scan(context, state, inputs.now_s, inputs.dt_s, inputs.image)
+    scan.estopped = inputs.estop
+    if inputs.recovered:
+        _recover(scan)
     for result in inputs.results:
         _note(scan, result)
     for request in inputs.requests:
@@ -84,6 +89,26 @@ def _note(scan: Scan, result: Result) -> None:
         return
     data: dict[str, Any] = {"id": result.command_id, "outcome": result.outcome, "detail": result.detail}
     scan.emit("result", data | {"readback": result.readback}, command["stream"])
+
+
+def _recover(scan: Scan) -> None:
+    """After a restart: what was under way is unknown, and every run is held cold, with gas on, for a person."""
+    for command in list(scan.state.pending.values()):
+        data = {
+            "id": command["id"],
+            "outcome": "failed",
+            "detail": "the controller was restarted",
+            "readback": {},
+        }
+        scan.emit("result", data, command["stream"])
+    for run in list(scan.state.runs.values()):
+        if run.end_state is None and procedure.accepts(run, "HOLD"):
+            procedure.command(
+                scan, run.run_id, "HOLD", reason="the controller was restarted", actor="labctl", hold="cool"
+            )
+    for name, chamber in scan.state.chambers.items():
+        if chamber.lease is not None and chamber.safe is None:
+            safe.start(scan, scan.context.rigs[name], "the controller was restarted", "hold", chamber.run)
 
 
 def _stop_everything(scan: Scan) -> None:

@@ -60,6 +60,8 @@ def _refusal(scan: Scan, request: Request) -> str | None:
 
 
 def _cannot_submit(scan: Scan, request: Request) -> str | None:
+    if "against" in request.args:
+        return str(request.args["against"])
     if request.args["plan"] not in scan.context.plans:
         return "its plan is not on this bench"
     if request.args["run"] in scan.state.runs:
@@ -70,6 +72,8 @@ def _cannot_submit(scan: Scan, request: Request) -> str | None:
 def _cannot_start(scan: Scan, run: RunState) -> str | None:
     if run.end_state is not None:
         return f"{run.run_id} ended {run.end_state}; submit it anew"
+    if scan.estopped:
+        return "the e-stop is set; `labctl clear` it first"
     return _busy(scan, run.plan_hash)
 
 
@@ -96,8 +100,9 @@ def _busy(scan: Scan, plan_hash: str) -> str | None:
 
 def _submit(scan: Scan, request: Request) -> None:
     run, plan_hash = request.args["run"], request.args["plan"]
-    created = {"run": run, "plan": plan_hash, **request.args.get("about", {})}
-    scan.emit("run_created", created, run)
+    scan.emit("run_created", {"run": run, "plan": plan_hash, **request.args.get("about", {})}, run)
+    if "forecast" in request.args:
+        scan.emit("run_forecast", request.args["forecast"], run)
 
 
 def _answer(scan: Scan, request: Request) -> None:

@@ -22,7 +22,18 @@ ENERGISING = frozenset({"heat", "source", "stir", "renew"})
 class Scan:
     """See the module. `dt_s` is the time since the scan before, 0 for the first."""
 
-    __slots__ = ("commands", "context", "dt_s", "events", "image", "now", "settled", "state", "tally")
+    __slots__ = (
+        "commands",
+        "context",
+        "dt_s",
+        "estopped",
+        "events",
+        "image",
+        "now",
+        "settled",
+        "state",
+        "tally",
+    )
 
     def __init__(self, context: Context, state: BenchState, now: float, dt_s: float, image: Image) -> None:
         """Start from `state`; the tally is a copy that this scan may change."""
@@ -35,6 +46,7 @@ class Scan:
         self.events: list[Event] = []
         self.commands: list[Command] = []
         self.settled: list[tuple[str, str, bool]] = []
+        self.estopped = False
 
     # -- reading ---------------------------------------------------------------------------------
 

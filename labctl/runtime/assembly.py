@@ -50,7 +50,8 @@ def connections(
 def driver_options(instrument: Instrument, entry: DriverEntry) -> dict[str, Any]:
     """The bench's options with its limits and serial number, as far as the driver knows them."""
     options = {k: v for k, v in instrument.options.items() if not k.startswith(SIMULATOR_OPTION)}
-    known: dict[str, Any] = {k: v for k, v in instrument.limits.model_dump().items() if v is not None}
+    limits = {k: v for k, v in instrument.limits.model_dump().items() if v is not None}
+    known: dict[str, Any] = {k: min(v, options.pop(k, v)) for k, v in limits.items()}
     known["serial_number"] = instrument.serial_number
     known["read_only"] = set(instrument.provides) == {"thermometer"}
     return {k: v for k, v in known.items() if k in entry.options and v} | options

@@ -25,26 +25,29 @@ class BenchClock(Protocol):
 
 
 class RealClock:
-    """Real time. Durations by the monotonic clock; UTC only for the record."""
+    """Real time from `start_s` on. Durations by the monotonic clock; UTC only for the record."""
 
     virtual = False
 
+    def __init__(self, start_s: float = 0.0) -> None:
+        """`start_s`: where the bench's memory ends, so that its clock never goes back."""
+        self._offset = start_s - time.monotonic()
+
     def now(self) -> float:
-        """Seconds since boot."""
-        return time.monotonic()
+        """Seconds of the bench clock."""
+        return time.monotonic() + self._offset
 
     def wait_until(self, t_s: float) -> None:
         """Sleep the rest of the way."""
-        self.sleep(t_s - time.monotonic())
+        nap(t_s - self.now())
 
     def sleep(self, seconds: float) -> None:
         """Sleep; nothing for zero and less."""
-        if seconds > 0.0:
-            time.sleep(seconds)
+        nap(seconds)
 
     def utc_ms(self, t_s: float) -> int:
         """Wall time now, minus how long ago `t_s` was."""
-        return int(time.time() * 1000.0 - (time.monotonic() - t_s) * 1000.0)
+        return int(time.time() * 1000.0 - (self.now() - t_s) * 1000.0)
 
 
 class VirtualClock:

@@ -8,8 +8,9 @@ from pathlib import Path
 from labctl.engine.context import Context
 from labctl.engine.decide import Inputs, decide, instruments_in_use, period_s
 from labctl.engine.state import BenchState, RunState
+from labctl.model.commands import Request
 from labctl.model.readings import Image
-from labctl.runtime.clock import BenchClock, VirtualClock, wall_s
+from labctl.runtime.clock import BenchClock, VirtualClock, utc_now_ms, wall_s
 from labctl.runtime.instruments import Instruments
 from labctl.runtime.record import Record
 from labctl.store import NOT_READ
@@ -35,8 +36,9 @@ class Controller:
         operator: Operator | None = None,
         estop: Path | None = None,
         on_estop: Callable[[], None] | None = None,
+        recovered: bool = False,
     ) -> None:
-        """`estop`: the file that, when it exists, stops everything; `on_estop` acknowledges it."""
+        """`recovered`: `state` is another controller's. `estop`: the file that, when it exists, stops everything; `on_estop` acknowledges it."""
         self.context = context
         self.state = state
         self.instruments = instruments
@@ -49,6 +51,7 @@ class Controller:
         self._estop = estop
         self._on_estop = on_estop
         self._estopped = False
+        self._recovered = recovered
         self._last_s: float | None = None
         self._polled_s = float("-inf")
         self._asked = True
@@ -59,7 +62,7 @@ class Controller:
 
     def _lay_out(self) -> None:
         """Fix the order of telemetry channels: every signal of every instrument."""
-        channels = []
+        channels: list[tuple[str, str, str]] = []
         self._slots: dict[str, tuple[int, tuple[str, ...]]] = {}
         for name, connection in self.instruments.connections.items():
             signals = connection.driver.signals
@@ -96,10 +99,13 @@ class Controller:
                     ages[slot] = age if age > 0 else 0
                     slot += 1
             scanned = (now, tuple(values), bytes(qualities), tuple(ages))
-        requests = self.record.requests(self.clock.utc_ms(now)) if self._asked else []
+        requests = self.record.requests(utc_now_ms()) if self._asked else []
         self._asked = False
+        requests = [self.learn(request) for request in requests]
         dt = 0.0 if self._last_s is None else now - self._last_s
-        inputs = Inputs(now, dt, image, self.instruments.results(), requests, self._estopped)
+        results = self.instruments.results()
+        inputs = Inputs(now, dt, image, results, requests, self._estopped, self._recovered)
+        self._recovered = False
         decision = decide(self.context, self.state, inputs)
         self.state = decision.state
         self._last_s = now
@@ -114,6 +120,10 @@ class Controller:
         self._watch()
         self.scans += 1
         self.next_s = max(now + self._period_s, self.instruments.end_s(now))
+
+    def learn(self, request: Request) -> Request:
+        """Look at a request before it is decided; a serving controller reads submitted plans here."""
+        return request
 
     def _watch(self) -> None:
         """What to read and how often; worked out anew only when runs or chambers changed."""

@@ -1,0 +1,240 @@
+"""Steering a run: each verb is one row in the controller's inbox, and waits for its outcome. The e-stop is a file."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from labctl.cli.memory import open_memory
+from labctl.cli.standing import standing
+from labctl.cli.terminal import say
+from labctl.engine.state import BenchState, RunState
+from labctl.errors import ControllerError, PermissiveError, UsageError, WaitTimeoutError
+from labctl.runtime.clock import nap, utc_now_ms, wall_s
+from labctl.runtime.folder import DATABASE, ESTOP_SEEN, controller_of, press_estop, release_estop
+from labctl.store.inbox import Inbox
+from labctl.store.reader import Reader
+
+ANSWERED_WITHIN_S = 15.0
+"""How long a verb waits for its outcome: an oven scan of 10 s on a bus that is busy, and some."""
+EXPIRES_AFTER_MS = 30_000
+ESTOP_SEEN_WITHIN_S = 2.0
+SAFE_WITHIN_S = 60.0
+
+
+def pause(arguments: Namespace) -> int:
+    """Stay in the step; time does not count."""
+    return _command("pause", arguments)
+
+
+def resume(arguments: Namespace) -> int:
+    """Go on after a pause."""
+    return _command("resume", arguments)
+
+
+def hold(arguments: Namespace) -> int:
+    """Hold temperature and gas."""
+    return _command("hold", arguments)
+
+
+def restart(arguments: Namespace) -> int:
+    """Go on after a hold."""
+    return _command("restart", arguments)
+
+
+def stop(arguments: Namespace) -> int:
+    """End in order."""
+    return _command("stop", arguments)
+
+
+def abort(arguments: Namespace) -> int:
+    """End now."""
+    return _command("abort", arguments)
+
+
+def clear(arguments: Namespace) -> int:
+    """Say what the cause was; this also takes the e-stop back."""
+    if not arguments.reason:
+        raise UsageError("say what the cause was and that it is gone: --reason TEXT")
+    code = _command("clear", arguments)
+    release_estop(arguments.bench)
+    return code
+
+
+def reset(arguments: Namespace) -> int:
+    """Make the bench ready again."""
+    return _command("reset", arguments)
+
+
+def manual(arguments: Namespace) -> int:
+    """Answer a prompt."""
+    state = _state(arguments.bench)
+    run = _chosen(state, arguments.run)
+    waiting = {name: p for name, p in run.prompts.items() if arguments.step in (None, name, p["step"])}
+    if len(waiting) != 1:
+        asked = ", ".join(run.prompts) or "nothing"
+        raise UsageError(f"{run.run_id} waits for {asked}; name the step to answer")
+    prompt = next(iter(waiting.values()))
+    args: dict[str, Any] = {"prompt": prompt["id"], "values": _entered(prompt, dict(arguments.values))}
+    args["confirm"] = prompt["confirm"] if arguments.confirm else []
+    return submit(arguments.bench, "answer", run.run_id, args, _actor(arguments))
+
+
+def estop(arguments: Namespace) -> int:
+    """Create the e-stop file; if no controller acts on it in time, kill it and make the bench safe from here."""
+    folder: Path = arguments.bench
+    (folder / ESTOP_SEEN).unlink(missing_ok=True)
+    press_estop(folder, f"{_actor(arguments)}: {arguments.reason}")
+    controller = controller_of(folder)
+    deadline = wall_s() + ESTOP_SEEN_WITHIN_S
+    while controller is not None and wall_s() < deadline:
+        if (folder / ESTOP_SEEN).exists():
+            print(
+                f"E-STOP: process {controller['pid']} has switched off every heater of this bench; gas stays on"
+            )
+            say(
+                "Custody goes on until everything is cold: `labctl status`. Then `labctl clear --reason ...`."
+            )
+            return 0
+        nap(0.02)
+    if controller is not None:
+        say(f"E-STOP: process {controller['pid']} does not react; killing it")
+        _kill(folder, int(controller["pid"]))
+        if "truth_port" in controller:
+            print("E-STOP: the simulated bench has gone with its process")
+            return 0
+    return _make_safe(folder)
+
+
+def _make_safe(folder: Path) -> int:
+    """Nobody controls the bench: do it here, then leave a controller behind that keeps custody."""
+    from labctl.bench.loader import load_bench
+
+    if load_bench(folder).simulated:
+        print("E-STOP: nothing runs on this simulated bench")
+        return 0
+    from labctl.cli.serve import start_detached
+
+    start_detached(folder)
+    deadline = wall_s() + SAFE_WITHIN_S
+    while wall_s() < deadline:
+        if (folder / ESTOP_SEEN).exists():
+            print("E-STOP: a new controller carries out the safe states; gas stays on")
+            return 0
+        nap(0.1)
+    raise WaitTimeoutError(
+        "no controller could make the bench safe: isolate at the breaker outside, leave the gas on"
+    )
+
+
+def _kill(folder: Path, pid: int) -> None:
+    """Fencing is death: nothing else touches the instruments before the old controller is gone."""
+    os.kill(pid, signal.SIGKILL)
+    deadline = wall_s() + 10.0
+    while controller_of(folder) is not None:
+        if wall_s() > deadline:
+            raise WaitTimeoutError(
+                f"process {pid} does not die: isolate at the breaker outside, leave the gas on"
+            )
+        nap(0.02)
+
+
+def _command(verb: str, arguments: Namespace) -> int:
+    run = _chosen(_state(arguments.bench), arguments.run)
+    return submit(arguments.bench, verb, run.run_id, {"reason": arguments.reason}, _actor(arguments))
+
+
+def submit(folder: Path, verb: str, run: str | None, args: dict[str, Any], actor: str) -> int:
+    """Put a request into the inbox and wait for its outcome.
+
+    Raises ControllerError when nobody reads it, PermissiveError when it is refused, WaitTimeoutError.
+    """
+    if controller_of(folder) is None:
+        raise ControllerError(f"{folder}: no controller runs there; nothing was asked of anybody")
+    issued = utc_now_ms()
+    with Inbox.open(folder / DATABASE) as inbox:
+        request = inbox.submit(
+            verb,
+            args,
+            actor=actor,
+            issued_utc_ms=issued,
+            expires_utc_ms=issued + EXPIRES_AFTER_MS,
+            idempotency_key=f"{actor}/{verb}/{run}/{issued}/{os.getpid()}",
+            run=run,
+        )
+    outcome = _outcome(folder, request)
+    if outcome.startswith("refused"):
+        raise PermissiveError(f"{verb}: {outcome}")
+    print(f"{verb} {run or ''}: {outcome}".replace(" :", ":"))
+    return 0
+
+
+def _outcome(folder: Path, request: str) -> str:
+    deadline = wall_s() + ANSWERED_WITHIN_S
+    with Reader.open(folder / DATABASE) as reader:
+        while wall_s() < deadline:
+            outcome = reader.submitted(request)[0].outcome
+            if outcome is not None:
+                return outcome
+            nap(0.05)
+    raise WaitTimeoutError(
+        f"request {request} is in the inbox, but the controller has not answered; `labctl status`"
+    )
+
+
+def _state(folder: Path) -> BenchState:
+    with open_memory(folder) as reader:
+        return standing(reader)
+
+
+def _chosen(state: BenchState, name: str | None) -> RunState:
+    """The run that is meant: by name, the only one under way, or the newest."""
+    if name is not None:
+        if name not in state.runs:
+            raise UsageError(f"there is no run {name} on this bench: {', '.join(state.runs) or 'none yet'}")
+        return state.runs[name]
+    live = [run for run in state.runs.values() if run.end_state is None]
+    if len(live) > 1:
+        raise UsageError(f"several runs are under way; name one: {', '.join(run.run_id for run in live)}")
+    if not state.runs:
+        raise UsageError("nothing has run on this bench yet")
+    return live[0] if live else list(state.runs.values())[-1]
+
+
+def _entered(prompt: dict[str, Any], texts: dict[str, str]) -> dict[str, float]:
+    """Typed values in the units the prompt asks for."""
+    from labctl.model.quantity import QuantityError, dimension_of, parse
+
+    units = {entry["name"]: entry["unit"] for entry in prompt["enter"]}
+    values = {}
+    for name, text in texts.items():
+        if name not in units:
+            raise UsageError(
+                f"{prompt['id']} does not ask for {name}; it asks for {', '.join(units) or 'nothing'}"
+            )
+        one = f"1 {units[name]}"
+        dimension = dimension_of(one)
+        try:
+            if dimension is None or _bare(text):
+                values[name] = float(text)
+            else:
+                values[name] = parse(text, dimension) / parse(one, dimension)
+        except (QuantityError, ValueError) as error:
+            raise UsageError(f"{name}: {error}; give it in {units[name]}") from error
+    return values
+
+
+def _bare(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _actor(arguments: Namespace) -> str:
+    return str(arguments.by or getpass.getuser())

@@ -1,0 +1,112 @@
+"""`labctl run`: carry out a protocol, on a bench or on its simulated twin."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from labctl.analysis import analyse
+from labctl.bench.schema import Bench
+from labctl.cli.findings import print_findings
+from labctl.cli.memory import report_path
+from labctl.cli.terminal import print_json, print_table, say
+from labctl.cli.validate import checked, chosen_bench
+from labctl.errors import UsageError, ValidationError
+from labctl.protocol.library import find_protocol
+from labctl.protocol.plan import Plan
+from labctl.report import numbers, write_report
+from labctl.runtime.folder import DATABASE
+from labctl.store.reader import Reader
+
+ENDED_BY_PERSON = 4
+ENDED_BY_FAULT = 5
+
+
+def main(arguments: Namespace) -> int:
+    """Check the plan, then run it here in virtual time, or have the bench's controller run it."""
+    if not arguments.simulate:
+        if arguments.bench is None:
+            raise UsageError("say on which bench: --bench DIR, or --simulate for the bundled simulated one")
+        if arguments.seed is not None or arguments.speed is not None:
+            raise UsageError("--seed and --speed belong to --simulate")
+    bench = chosen_bench(arguments.bench)
+    plan = valid_plan(arguments, bench)
+    place = None if Path(arguments.protocol).is_file() else arguments.bench
+    text = find_protocol(arguments.protocol, place).read_text(encoding="utf-8")
+    if not arguments.simulate:
+        from labctl.cli.attach import run_on_bench
+
+        return run_on_bench(bench, plan, text, arguments)
+    from labctl.cli.simulate import simulate
+
+    done = simulate(bench, plan, text, arguments)
+    return tell(done.folder, done.run_id, arguments, done.wall_s, done.cpu_s)
+
+
+def valid_plan(arguments: Namespace, bench: Bench) -> Plan:
+    """The plan; warnings are printed. Raises ValidationError with everything that is wrong."""
+    plan, findings = checked(arguments, bench)
+    if plan is None:
+        raise ValidationError(findings)
+    shown = [f for f in findings if f.severity != "info"]
+    if shown and not arguments.json:
+        print_findings(shown, most=0)
+    return plan
+
+
+def tell(folder: Path, run_id: str, arguments: Namespace, wall_s: float, cpu_s: float | None = None) -> int:
+    """Say how a run ended: verdict table or JSON, report, end state; return the exit code for it."""
+    with Reader.open(folder / DATABASE) as reader:
+        found = analyse(reader, run_id, charts=False)
+        report = None
+        if arguments.report:
+            report = report_path(folder, run_id)
+            report.parent.mkdir(parents=True, exist_ok=True)
+            write_report(reader, run_id, report)
+        run = reader.run(run_id)
+        ended = next(iter(reader.events(run_id, kinds=("run_ended",))), None)
+    by_person = bool(ended and ended.data.get("by_person"))
+    if arguments.json:
+        print_json(
+            {
+                "run_id": run_id,
+                "bench": str(folder),
+                "state": found.state,
+                "reason": found.reason,
+                "virtual_s": found.duration_s,
+                "wall_s": round(wall_s, 3),
+                "cpu_s": None if cpu_s is None else round(cpu_s, 3),
+                "journal_head": found.journal_head,
+                "alarms": sum(remark.is_alarm for remark in found.remarks),
+                "verdict": found.verdict.as_json(),
+                "results": found.results,
+                "report": None if report is None else str(report),
+            }
+        )
+    else:
+        rows = [
+            (
+                row.step or "",
+                row.quantity.replace("_", " "),
+                numbers.quantity(row.planned, row.unit),
+                numbers.quantity(row.actual, row.unit),
+                "ok" if row.ok else "DEVIATES",
+                row.provenance,
+            )
+            for row in found.verdict.rows
+        ]
+        print_table(("step", "quantity", "planned", "actual", "", "planned by"), rows)
+        for remark in found.remarks:
+            say(f"{numbers.clock(remark.at_s)}  {remark.kind}: {remark.text}")
+        why = f" ({found.reason})" if found.reason and found.state != "COMPLETE" else ""
+        say(
+            f"{numbers.duration(found.duration_s)} of bench time in {wall_s:.1f} s; journal head {found.journal_head}"
+        )
+        print(
+            f"{'SIMULATED ' if found.simulated else ''}{run_id}: {found.state}{why}, {found.verdict.outcome}"
+        )
+        if report is not None:
+            print(report)
+    if run.end_state == "COMPLETE":
+        return 0
+    return ENDED_BY_PERSON if by_person else ENDED_BY_FAULT

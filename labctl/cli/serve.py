@@ -1,0 +1,46 @@
+"""`labctl serve`: own the instruments of a bench. Started by hand, by a service, or by `labctl run`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from labctl.cli.terminal import say
+from labctl.errors import ControllerError
+from labctl.runtime.clock import nap, wall_s
+from labctl.runtime.folder import controller_of
+from labctl.runtime.serve import Server
+
+STARTS_WITHIN_S = 20.0
+"""A controller that does not hold its lock by then did not come up (assumed: imports and a slow disk)."""
+LOG = "controller.log"
+
+
+def main(arguments: Namespace) -> int:
+    """Serve until told to leave (SIGTERM, Ctrl-C), which first stops runs and waits until everything is cold."""
+    server = Server(arguments.bench, until_idle=getattr(arguments, "until_idle", False))
+    say(f"{arguments.bench}: controller started; Ctrl-C leaves once everything is safe and cold")
+    server.run()
+    return 0
+
+
+def start_detached(folder: Path) -> None:
+    """Start a controller of its own session, if none runs; it outlives this terminal. Raises ControllerError."""
+    if controller_of(folder) is not None:
+        return
+    with (folder / LOG).open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "labctl", "serve", "--bench", str(folder), "--until-idle"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = wall_s() + STARTS_WITHIN_S
+    while controller_of(folder) is None:
+        if child.poll() is not None or wall_s() > deadline:
+            said = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise ControllerError(f"the controller did not start: {' '.join(said) or 'no word from it'}")
+        nap(0.05)

@@ -1,0 +1,139 @@
+"""`labctl run --simulate`: the twin of a bench in a folder of its own, in virtual time, owned by this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labctl.bench.discovery import drivers
+from labctl.bench.schema import Bench
+from labctl.cli.memory import SIMULATED_RUNS
+from labctl.cli.progress import Progress
+from labctl.cli.terminal import say
+from labctl.engine.state import empty
+from labctl.errors import PermissiveError
+from labctl.forecast import Rehearsal, forecast
+from labctl.protocol.plan import Plan, canonical
+from labctl.runtime.clock import VirtualClock, cpu_s, wall_s
+from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
+from labctl.runtime.record import InStore
+from labctl.store import Store
+from labctl.twin import serve_truth, twin_bench
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulated run that is over: where it is, and what it took of real time."""
+
+    folder: Path
+    run_id: str
+    wall_s: float
+    cpu_s: float
+
+
+def run_id_of(plan: Plan, seed: int | None) -> str:
+    """The same plan and seed always make the same run id."""
+    return f"{plan.protocol}-{plan.plan_hash[:8]}" + ("" if seed is None else f"-s{seed}")
+
+
+def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace) -> Simulated:
+    """Run a plan on the twin of a bench until it has ended and everything is cold.
+
+    Raises PermissiveError when an instrument does not pass its audit, ForecastError when the plan does not complete on
+    the nominal plant.
+    """
+    entries = drivers()
+    bench = twin_bench(bench)
+    run_id = run_id_of(plan, arguments.seed)
+    folder = _new_folder(Path.cwd() / SIMULATED_RUNS, run_id)
+    say(f"SIMULATED run {run_id}, in {folder}")
+    text = yaml.safe_dump(bench.model_dump(mode="json"), sort_keys=False)
+    (folder / BENCH_FILE).write_text(text, encoding="utf-8")
+    (folder / "protocols").mkdir()
+    (folder / "protocols" / f"{plan.protocol}.yaml").write_text(protocol_text, encoding="utf-8")
+    planned = forecast(bench, entries, plan)
+    clock = VirtualClock(arguments.speed)
+    started, cpu = wall_s(), cpu_s()
+    with (
+        Lock(folder) as lock,
+        Store.create(folder / DATABASE, bench=bench.bench, bench_yaml=text, simulated=True) as store,
+        Rehearsal(
+            bench,
+            entries,
+            plan,
+            seed=arguments.seed,
+            record=InStore(store, clock, empty(bench.chambers)),
+            clock=clock,
+            estop=folder / ESTOP,
+            on_estop=lambda: acknowledge_estop(folder),
+        ) as rehearsal,
+    ):
+        if rehearsal.problems:
+            raise PermissiveError("; ".join(rehearsal.problems))
+        controller = rehearsal.controller
+        port, stop_truth = serve_truth(rehearsal.twin, lambda: min(clock.paced_now(), controller.next_s))
+        lock.say({"pid": os.getpid(), "truth_port": port})
+        about = {
+            "title": plan.title,
+            "simulated": True,
+            "seed": arguments.seed,
+            "plan_document": store.put_document("plan", canonical(plan.model_dump(mode="json"))),
+            "protocol": store.put_document("protocol", protocol_text),
+            "bench_identity": plan.bench_identity,
+        }
+        rehearsal.submit(run_id, about, planned.to_json())
+        with Progress(plan, planned, controller, run_id) as progress, _stop_on_interrupt(rehearsal, run_id):
+
+            def over() -> bool:
+                progress.look()
+                return rehearsal.ended(run_id)
+
+            controller.run(over)
+        stop_truth()
+    return Simulated(folder, run_id, wall_s() - started, cpu_s() - cpu)
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """`name`, or `name-2` and so on: a repeated run overwrites nothing."""
+    parent.mkdir(exist_ok=True)
+    number = 1
+    while True:
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+            continue
+        return folder
+
+
+@contextmanager
+def _stop_on_interrupt(rehearsal: Rehearsal, run_id: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the run in order; a second one shortens nothing."""
+    pressed: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        if pressed:
+            say("Stopping already; the furnace cools down first.")
+            return
+        pressed.append(number)
+        say("Stopping: cooling down under gas. This process ends when everything is safe and cold.")
+        args: dict[str, Any] = {"reason": "interrupted at the terminal"}
+        record, clock = rehearsal.record, rehearsal.clock
+        utc = clock.utc_ms(clock.now())
+        record.ask("stop", args, actor="terminal", run=run_id, key=f"{run_id}/interrupt", utc_ms=utc)
+
+    before: dict[int, Any] = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

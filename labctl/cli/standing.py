@@ -1,0 +1,32 @@
+"""How a bench stands, from its record alone: the journal folded, as every controller does."""
+
+from __future__ import annotations
+
+import json
+
+from labctl.engine.evolve import evolve, with_tally
+from labctl.engine.state import BenchState, ChamberState, RunState
+from labctl.model.events import Event
+from labctl.store.reader import Reader
+
+
+def standing(reader: Reader) -> BenchState:
+    """The state of the bench as of the last commit."""
+    events = list(reader.every_event())
+    state = BenchState(chambers={name: ChamberState() for name in _chambers(events)})
+    for event in events:
+        state = evolve(state, event)
+    checkpoint = reader.checkpoint()
+    return with_tally(state, json.loads(checkpoint.state)) if checkpoint else state
+
+
+def _chambers(events: list[Event]) -> list[str]:
+    """Every chamber that anything ever happened to."""
+    return sorted({e.data["chamber"] for e in events if e.data.get("chamber")})
+
+
+def phase_of(run: RunState) -> str:
+    """What the run is doing, in words."""
+    if run.active:
+        return ", ".join(f"{step.id} ({step.phase})" for step in run.active.values())
+    return run.end_state or "not started"

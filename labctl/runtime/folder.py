@@ -1,0 +1,103 @@
+"""A bench folder on disk: its files, the lock that makes its controller the only one, and the e-stop."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from labctl.errors import BenchLockedError
+
+DATABASE = "labctl.db"
+BENCH_FILE = "bench.yaml"
+LOCK = "lock"
+ESTOP = "ESTOP"
+ESTOP_SEEN = "ESTOP.seen"
+
+
+class Lock:
+    """Held by the controller of a bench for as long as it lives; the system releases it when the process dies."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take it. Raises BenchLockedError naming the process that has it."""
+        self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            owner = controller_of(folder) or {}
+            raise BenchLockedError(
+                f"{folder}: process {owner.get('pid', '?')} controls this bench; see `labctl status --bench {folder}`"
+            ) from None
+        self.say({"pid": os.getpid()})
+
+    def say(self, facts: dict[str, Any]) -> None:
+        """What others may know of this controller: its pid, the port of its truth."""
+        text = json.dumps(facts).encode()
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, text, 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        os.close(self._file)
+
+
+def controller_of(folder: Path) -> dict[str, Any] | None:
+    """What the living controller of a bench says of itself; None when there is none."""
+    try:
+        file = os.open(folder / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        facts: dict[str, Any] = json.loads(os.pread(file, 4096, 0) or b"{}")
+        return facts
+    finally:
+        os.close(file)
+    return None
+
+
+def press_estop(folder: Path, text: str) -> bool:
+    """Create the e-stop file, on disk before this returns; False when it was there already."""
+    try:
+        file = os.open(folder / ESTOP, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return False
+    try:
+        os.write(file, text.encode())
+        os.fsync(file)
+    finally:
+        os.close(file)
+    _sync_folder(folder)
+    return True
+
+
+def acknowledge_estop(folder: Path) -> None:
+    """The controller's word that it has acted on the e-stop: its pid, whole or not at all."""
+    draft = folder / f"{ESTOP_SEEN}.new"
+    draft.write_text(str(os.getpid()), encoding="ascii")
+    draft.replace(folder / ESTOP_SEEN)
+
+
+def release_estop(folder: Path) -> None:
+    """Take the e-stop back, after a person has cleared its cause."""
+    for name in (ESTOP, ESTOP_SEEN):
+        (folder / name).unlink(missing_ok=True)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

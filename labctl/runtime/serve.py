@@ -1,0 +1,199 @@
+"""A controller on a real bench: owns its instruments in real time, until nobody needs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from labctl.bench.discovery import drivers
+from labctl.bench.loader import load_bench
+from labctl.bench.schema import Bench
+from labctl.engine.context import Context, compile_bench, with_plan
+from labctl.engine.state import BenchState
+from labctl.errors import StoreError, UsageError
+from labctl.model.commands import Request
+from labctl.model.events import BENCH_STREAM, Event
+from labctl.protocol.plan import Plan
+from labctl.runtime.assembly import bus_of, connections, facts
+from labctl.runtime.clock import RealClock, wall_s
+from labctl.runtime.controller import Controller
+from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
+from labctl.runtime.instruments import Connection, Threaded
+from labctl.runtime.record import InStore, replayed
+from labctl.store import Store
+
+IDLE_EXIT_S = 60.0
+"""A controller that was started for a run leaves after so long with nothing to watch (assumed)."""
+
+
+class Server:
+    """The controller process of a bench folder."""
+
+    def __init__(self, folder: Path, *, until_idle: bool) -> None:
+        """Take the lock, open the memory, find out where the bench was left. Raises BenchLockedError, StoreError."""
+        self.folder = folder
+        self._lock = Lock(folder)
+        self.bench = load_bench(folder)
+        if self.bench.simulated:
+            raise UsageError(
+                f"{folder}: every instrument is simulated; use `labctl run PROTOCOL --simulate --bench {folder}`"
+            )
+        self._until_idle = until_idle
+        self._leave = False
+        self._store = open_store(folder, self.bench)
+        state = replayed(self._store, list(self.bench.chambers))
+        self._entries = drivers()
+        clock = RealClock(self._store.mono_s + 1.0)
+        made = connections(self.bench, self._entries, lambda bus: clock)
+        self._instruments = Threaded(made, {bus_of(self.bench, n): clock for n in made}, wait=False)
+        context = compile_bench(self.bench, facts(self.bench, self._entries), self._plans(state))
+        self.controller = _ServingController(
+            context,
+            state,
+            self._instruments,
+            clock,
+            InStore(self._store, clock, state),
+            estop=folder / ESTOP,
+            on_estop=lambda: acknowledge_estop(folder),
+            recovered=any(r.end_state is None for r in state.runs.values()) or _unsafe(state),
+            on_submit=self._admit,
+        )
+
+    def run(self) -> None:
+        """Connect, then scan until told to leave or idle; never while a run or a chamber still needs watching."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._told_to_leave)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._instruments.connect_all()
+        self._note_audits()
+        controller = self.controller
+        busy_s = wall_s()
+
+        def over() -> bool:
+            nonlocal busy_s
+            if controller.busy() or controller.record.asked():
+                busy_s = wall_s()
+                return False
+            return self._leave or (self._until_idle and wall_s() - busy_s > IDLE_EXIT_S)
+
+        try:
+            controller.run(over)
+        finally:
+            self._instruments.close()
+            self._store.close()
+            self._lock.__exit__(None, None, None)
+
+    def _told_to_leave(self, number: int, frame: Any) -> None:
+        """A process that is told to go while something is hot first stops the runs, and goes when all is cold."""
+        if self._leave:
+            return
+        self._leave = True
+        for run in self.controller.state.runs.values():
+            if run.end_state is None and run.started_s is not None:
+                self.controller.stop_soon(run.run_id)
+
+    def _plans(self, state: BenchState) -> list[Plan]:
+        plans = []
+        for event in self._store.read.every_event():
+            if event.kind == "run_created" and event.data["run"] in state.runs:
+                plans.append(Plan.model_validate_json(self._store.document(event.data["plan_document"])))
+        return plans
+
+    def _admit(self, request: Request, context: Context) -> tuple[Context, str | None]:
+        """Read the plan that a submitted run names, so that the core knows it; or why it cannot run here."""
+        try:
+            plan = Plan.model_validate_json(self._store.document(request.args["about"]["plan_document"]))
+        except (KeyError, ValueError, StoreError) as error:
+            return context, f"its plan cannot be read: {error}"
+        if plan.bench_identity != self.bench.identity or plan.simulated:
+            return context, "its plan was made for another bench; plan it anew"
+        problems = blocked(self._instruments.connections, plan)
+        return with_plan(context, plan), "; ".join(problems) or None
+
+    def _note_audits(self) -> None:
+        """What every instrument said of itself goes into the journal of the bench."""
+        now = self.controller.clock.now()
+        events = []
+        for name, connection in self._instruments.connections.items():
+            data: dict[str, Any] = {"instrument": name, "problem": connection.problem}
+            if connection.audit is not None:
+                data["identity"] = dict(connection.audit.identity)
+                data["failed"] = [
+                    {"item": i.name, "found": i.found, "wanted": i.wanted}
+                    for i in connection.audit.items
+                    if not i.ok
+                ]
+            events.append(Event(BENCH_STREAM, "audit", data, now))
+        self._store.commit(events, self.controller.clock.utc_ms)
+
+
+class _ServingController(Controller):
+    """A controller that learns of new plans, and can be asked to stop from a signal."""
+
+    def __init__(
+        self,
+        *arguments: Any,
+        on_submit: Callable[[Request, Context], tuple[Context, str | None]],
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._on_submit = on_submit
+        self._stops: list[str] = []
+
+    def stop_soon(self, run_id: str) -> None:
+        """Have the run stopped in the next scan. Safe in a signal handler."""
+        self._stops.append(run_id)
+
+    def poll(self) -> bool:
+        """As Controller.poll; turns stops asked for by a signal into requests."""
+        while self._stops:
+            run_id = self._stops.pop()
+            args: dict[str, Any] = {"reason": "the controller was told to leave"}
+            utc = self.clock.utc_ms(self.clock.now())
+            self.record.ask(
+                "stop", args, actor="system", run=run_id, key=f"{run_id}/leave/{os.getpid()}", utc_ms=utc
+            )
+            self._asked = True
+        return super().poll()
+
+    def learn(self, request: Request) -> Request:
+        """Take in the plan of a submitted run; a reason against it goes with the request."""
+        if request.verb != "submit":
+            return request
+        self.context, reason = self._on_submit(request, self.context)
+        return request if reason is None else request._replace(args={**request.args, "against": reason})
+
+
+def open_store(folder: Path, bench: Bench) -> Store:
+    """The memory of a bench, made at its first use. Raises StoreError."""
+    path = folder / DATABASE
+    if path.exists():
+        return Store.open(path)
+    text = (folder / BENCH_FILE).read_text(encoding="utf-8")
+    return Store.create(path, bench=bench.bench, bench_yaml=text, simulated=bench.simulated)
+
+
+def blocked(connected: Any, plan: Plan) -> list[str]:
+    """The instruments of a plan that cannot be used now, with the reason."""
+    names = sorted({i for step in plan.steps for i in step.instruments})
+    problems = []
+    for name in names:
+        connection: Connection = connected[name]
+        if connection.problem:
+            problems.append(f"{name}: {connection.problem}")
+        elif connection.audit is not None and not connection.audit.ok:
+            failed = [f"{i.name} is {i.found}, wanted {i.wanted}" for i in connection.audit.items if not i.ok]
+            problems.append(f"{name}: {'; '.join(failed)}")
+    return problems
+
+
+def _unsafe(state: BenchState) -> bool:
+    return any(c.energised or c.safe or c.custody or c.lease for c in state.chambers.values())
+
+
+def audits(events: list[Event]) -> dict[str, dict[str, Any]]:
+    """The newest audit of each instrument, as the journal of the bench has it."""
+    return {e.data["instrument"]: e.data for e in events if e.kind == "audit"}
