@@ -152,7 +152,7 @@ CAPABILITIES: Mapping[str, Capability] = {
     ),
     "oxygen": Capability({"oxygen": "ppm"}, {}),
     # source: hold voltage_v with the current limited to limit_a (constant current until the voltage is reached).
-    # `elapsed` is the instrument's own time of the sample, `limited` 1 while the current limit acts, `output` 1 when on.
+    # `elapsed` is the instrument's own time of the sample; `limited` is 1 while the limit acts; `output` 1 is on.
     "cycler": Capability(
         {"voltage": "V", "current": "A", "elapsed": "s", "limited": "1", "output": "1"},
         {"source": ("voltage_v", "limit_a"), "open_circuit": ()},

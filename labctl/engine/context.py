@@ -114,7 +114,7 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
     fact = facts.get(heater, Facts()) if heater else Facts()
     hot, cold = chamber.cooldown_from_c - bench.ambient_c, limit("T_gas_off") - bench.ambient_c
     tightened = {k: v for g in guards.values() for k, v in g.items()}
-    maxima = [chamber.max_temperature_c] + [members[heater].limits.max_temperature_c if heater else None]
+    maxima = [chamber.max_temperature_c, members[heater].limits.max_temperature_c if heater else None]
     return Rig(
         name=name,
         kind=chamber.kind,

@@ -1,8 +1,8 @@
 """The run machine of ISA-88: one table of states and commands that makes the machine, its tests and its docs.
 
-RUNNING is the recipe; the -ING states act until they are done; the others wait. HOLD is for faults and people, PAUSE for
-people only. STOP cools down in an orderly way, ABORT takes the energy away at once. An aborted run leaves ABORTED only
-after a person said what the cause was (CLEAR), and only then by RESET.
+RUNNING is the recipe; the -ING states act until they are done; the others wait. HOLD is for faults and people,
+PAUSE for people only. STOP cools down in an orderly way, ABORT takes the energy away at once. An aborted run leaves
+ABORTED only after a person said what the cause was (CLEAR), and only then by RESET.
 """
 
 from __future__ import annotations

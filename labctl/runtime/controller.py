@@ -38,7 +38,11 @@ class Controller:
         on_estop: Callable[[], None] | None = None,
         recovered: bool = False,
     ) -> None:
-        """`recovered`: `state` is another controller's. `estop`: the file that, when it exists, stops everything; `on_estop` acknowledges it."""
+        """Begin at `state`.
+
+        estop: the file that, when it exists, stops everything; `on_estop` acknowledges it once acted on.
+        recovered: `state` is what another controller left.
+        """
         self.context = context
         self.state = state
         self.instruments = instruments

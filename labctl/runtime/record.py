@@ -32,9 +32,7 @@ class Record(Protocol):
     def keep(
         self, state: BenchState, scanned: Scanned | None, events: list[Event], settled: list[Any]
     ) -> None:
-        """One scan: its state after, its telemetry, its events, and outcomes of requests. Durable before it returns
-        when there are events (always, in real time).
-        """
+        """One scan: the state after it, telemetry, events, outcomes. Durable when it returns, if there are events."""
 
     def asked(self) -> bool:
         """Whether a request waits."""

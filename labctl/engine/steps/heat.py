@@ -1,4 +1,4 @@
-"""Heating: prove the atmosphere, ramp by the instrument's own ramp, soak for observed time in band, leave; and cooling."""
+"""Heating: prove the atmosphere, ramp by the instrument's own ramp, soak for time in band, leave; and cooling."""
 
 from __future__ import annotations
 
