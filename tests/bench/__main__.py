@@ -1,0 +1,67 @@
+"""Measure labctl against its peers: `python -m tests.bench`, from the root of a checkout.
+
+Every benchmark runs both sides in turn and counts the median of the rounds' ratios, so that a busy machine
+slows both. Writes `bench.json` and exits with 1 when a ratio is below what it must be.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Generator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from tests.bench import starting, virtual_run, wires
+
+ROUNDS = 5
+ROOT = Path(__file__).parents[2]
+
+Rounds = Generator[tuple[float, float], None, None]
+"""(our speed, theirs) of one round after another, in any unit that both share."""
+
+
+class Benchmark(NamedTuple):
+    """What labctl is measured against. A ratio below `must` fails; `hoped` is only printed."""
+
+    name: str
+    unit: str
+    must: float
+    hoped: float
+    rounds: Callable[[], Rounds]
+
+
+BENCHMARKS = (
+    Benchmark("virtual run against a bare wire loop", "bench s per CPU s", 0.12, 0.20, virtual_run.rounds),
+    Benchmark("oven driver over TCP against pymodbus", "reads/s", 0.9, 0.95, wires.oven_over_tcp),
+    Benchmark("furnace driver on a pty against pymodbus", "reads/s", 8.0, 20.0, wires.furnace_on_a_pty),
+    Benchmark("simulator server against lewis", "queries/s", 50.0, 140.0, wires.simulator_against_lewis),
+    Benchmark("labctl --help against bare Python", "starts per CPU s", 0.15, 0.25, starting.rounds),
+)
+
+
+def main() -> int:
+    """Run all benchmarks; the exit code."""
+    results, missed = [], 0
+    print(f"{'':42}{'ours':>10}{'theirs':>10}{'ratio':>9}{'must':>7}{'hoped':>7}")
+    for name, unit, must, hoped, rounds in BENCHMARKS:
+        with closing(rounds()) as side_by_side:
+            measured = list(islice(side_by_side, ROUNDS))
+        ratio = median(ours / theirs for ours, theirs in measured)
+        ours, theirs = (median(side) for side in zip(*measured, strict=True))
+        verdict = "" if ratio >= must else "   MISSED"
+        print(
+            f"{name:42}{ours:10.4g}{theirs:10.4g}{ratio:9.3g}{must:7g}{hoped:7g}  {unit}{verdict}", flush=True
+        )
+        results.append({"name": name, "ratio": round(ratio, 4), "must": must})
+        missed += ratio < must
+    (ROOT / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(f"the whole 800 degC synthesis, recorded: {virtual_run.whole_run_cpu_s():.1f} CPU s (no gate)")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""A run in virtual time against a bare loop that carries the same bytes to the same plant.
+
+The bare loop has neither pyserial nor pymodbus, no engine and no database. It feeds what labctl sent to the
+sessions of a fresh twin, at the same bench times, checks every reply's CRC with its own table (ASCII by its
+form) and turns it into numbers. Both are timed in CPU s of this process. Five whole syntheses would take
+minutes, so the rounds use a stretch of furnace, where labctl scans every second: purge, ramp, soak and
+cool-down of an empty tube.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+from labctl.bench.discovery import drivers
+from labctl.bench.loader import load_bench
+from labctl.bench.schema import Bench
+from labctl.engine.state import empty
+from labctl.forecast import Rehearsal
+from labctl.protocol.plan import Plan
+from labctl.protocol.validation import check_text, load_plan
+from labctl.runtime.clock import VirtualClock
+from labctl.runtime.record import InStore
+from labctl.store import Store
+from labctl.twin import build, spec
+from labctl_simulators.devices.api import Replies, Session
+from labctl_simulators.hosts.inprocess import mounted
+
+STRETCH_S = 3.0 * 3600.0
+STRETCH = """
+protocol: furnace-stretch
+title: An empty tube, purged, heated in nitrogen and left to cool
+roles: {furnace: tube_furnace, nitrogen: gas_flow}
+steps:
+  - {id: purge, purge: {with: nitrogen, into: furnace, until_oxygen_below: 100 ppm, flow: 500 sccm}}
+  - {id: heat, heat: {with: furnace, to: 400 degC, ramp: 10 K/min, hold: 30 min, atmosphere: inert, under: {gas: nitrogen, flow: 200 sccm}}}
+  - {id: cool, cool: {with: furnace, below: 60 degC, natural: true, under: {gas: nitrogen, flow: 200 sccm}}}
+  - {id: unload, unload: {from: furnace, into: nothing}}
+"""  # noqa: E501
+
+Sent = tuple[str, bytes, float]
+"""One request: instrument, bytes, bench time in s of its last byte."""
+
+
+class Tap:
+    """A session that keeps what passes through it."""
+
+    def __init__(self, name: str, session: Session, sent: list[Sent], heard: list[Replies]) -> None:
+        self.name, self.session, self.sent, self.heard = name, session, sent, heard
+
+    def feed(self, data: bytes, now_s: float) -> Replies:
+        replies = self.session.feed(data, now_s)
+        self.sent.append((self.name, data, now_s))
+        self.heard.append(replies)
+        return replies
+
+
+def rounds() -> Generator[tuple[float, float], None, None]:
+    """Bench seconds per CPU second of labctl and of the bare loop."""
+    bench = load_bench("standard")
+    plan, findings = check_text(STRETCH, "furnace-stretch.yaml", {}, bench)
+    if plan is None:
+        raise RuntimeError("; ".join(f.message for f in findings))
+    sent: list[Sent] = []
+    heard: list[Replies] = []
+    _labctl_cpu_s(bench, plan, STRETCH_S, tap=(sent, heard))
+    if _listen(bench, plan, sent) != heard:
+        raise RuntimeError("the bare loop hears something else than labctl")
+    while True:
+        yield (
+            STRETCH_S / _labctl_cpu_s(bench, plan, STRETCH_S),
+            STRETCH_S / _bare_loop_cpu_s(bench, plan, sent),
+        )
+
+
+def whole_run_cpu_s() -> float:
+    """CPU seconds of the paper's synthesis at 800 degC, 78 h of bench time, with its record on disk."""
+    bench = load_bench("standard")
+    plan, _ = load_plan("3dp-nvp-c", {}, bench)
+    return _labctl_cpu_s(bench, plan, None)
+
+
+def _labctl_cpu_s(
+    bench: Bench, plan: Plan, until_s: float | None, tap: tuple[list[Sent], list[Replies]] | None = None
+) -> float:
+    """CPU seconds of a run until a bench time, or to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "labctl.db"
+        with Store.create(path, bench=bench.bench, bench_yaml="", simulated=True) as store:
+            clock = VirtualClock()
+            record = InStore(store, clock, empty(bench.chambers))
+            with Rehearsal(bench, drivers(), plan, seed=None, record=record, clock=clock) as rehearsal:
+                if tap is not None:
+                    for name in bench.instruments:
+                        mount = mounted(f"{bench.bench}/{name}")
+                        assert mount is not None
+                        mount.session = Tap(name, mount.session, *tap)
+                rehearsal.submit("run", {})
+                began = time.process_time()
+                rehearsal.controller.run(
+                    lambda: rehearsal.ended("run") or (until_s is not None and clock.now() >= until_s)
+                )
+                took = time.process_time() - began
+                run = rehearsal.controller.state.runs["run"]
+                if run.state != ("COMPLETE" if until_s is None else "RUNNING"):
+                    raise RuntimeError(f"the run is {run.state}: {run.reason}")
+                return took
+
+
+# -- the bare loop ---------------------------------------------------------------------------------
+
+
+def _bare_loop_cpu_s(bench: Bench, plan: Plan, sent: Sequence[Sent]) -> float:
+    twin = build(spec(bench, drivers(), plan), None)
+    feeds = {name: session.feed for name, session in twin.sessions.items()}
+    decoders = {name: _DECODERS[instrument.driver] for name, instrument in bench.instruments.items()}
+    requests = [(feeds[name], decoders[name], data, at) for name, data, at in sent]
+    began = time.process_time()
+    for feed, decode, data, at in requests:
+        for _, reply in feed(data, at):
+            decode(reply)
+    return time.process_time() - began
+
+
+def _listen(bench: Bench, plan: Plan, sent: Sequence[Sent]) -> list[Replies]:
+    """What a fresh twin answers."""
+    twin = build(spec(bench, drivers(), plan), None)
+    return [twin.sessions[name].feed(data, at) for name, data, at in sent]
+
+
+def _table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ 0xA001 if byte & 1 else byte >> 1
+        table.append(byte)
+    return tuple(table)
+
+
+_CRC = _table()
+_WORDS = {count: struct.Struct(f">3x{count}H2x") for count in range(1, 126)}
+
+
+def _rtu(frame: bytes) -> tuple[int, ...]:
+    """The registers of a reply, none of an acknowledgement. The CRC over a whole frame is 0."""
+    crc, table = 0xFFFF, _CRC
+    for byte in frame:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    if crc or frame[1] & 0x80:
+        raise ValueError(frame)
+    return _WORDS[frame[2] // 2].unpack(frame) if frame[1] == 3 else ()
+
+
+def _alicat(line: bytes) -> tuple[float, float, float, float, float]:
+    """Pressure, temperature, volume flow, mass flow, setpoint."""
+    _, bar, celsius, volume, mass, setpoint, _ = line.split()
+    return float(bar), float(celsius), float(volume), float(mass), float(setpoint)
+
+
+def _rapidox(line: bytes) -> tuple[float, float]:
+    """Oxygen in ppm and the cell's mV."""
+    oxygen, millivolt, *_ = line.split(b",")
+    return float(oxygen[1:]), float(millivolt)
+
+
+_DECODERS: dict[str, Callable[[bytes], object]] = {
+    "eurotherm": _rtu,
+    "binder": _rtu,
+    "alicat": _alicat,
+    "rapidox": _rapidox,
+    "ika": bytes.split,
+    "keithley": bytes.split,
+}
