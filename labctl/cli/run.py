@@ -30,6 +30,10 @@ def main(arguments: Namespace) -> int:
         if arguments.seed is not None or arguments.speed is not None:
             raise UsageError("--seed and --speed belong to --simulate")
     bench = chosen_bench(arguments.bench)
+    if arguments.simulate:
+        from labctl.twin import twin_bench
+
+        bench = twin_bench(bench)
     plan = valid_plan(arguments, bench)
     place = None if Path(arguments.protocol).is_file() else arguments.bench
     text = find_protocol(arguments.protocol, place).read_text(encoding="utf-8")

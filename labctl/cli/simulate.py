@@ -26,7 +26,7 @@ from labctl.runtime.clock import VirtualClock, cpu_s, wall_s
 from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
 from labctl.runtime.record import InStore
 from labctl.store import Store
-from labctl.twin import serve_truth, twin_bench
+from labctl.twin import serve_truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,6 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
     the nominal plant.
     """
     entries = drivers()
-    bench = twin_bench(bench)
     run_id = run_id_of(plan, arguments.seed)
     folder = _new_folder(Path.cwd() / SIMULATED_RUNS, run_id)
     say(f"SIMULATED run {run_id}, in {folder}")
