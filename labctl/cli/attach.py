@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +15,60 @@ from labctl.cli.control import submit
 from labctl.cli.serve import start_detached
 from labctl.cli.standing import phase_of, standing
 from labctl.cli.terminal import say
-from labctl.errors import PermissiveError, UsageError
+from labctl.errors import Finding, PermissiveError, UsageError
 from labctl.forecast import Forecast, forecast
 from labctl.protocol.plan import Plan, canonical
 from labctl.report import numbers
 from labctl.runtime.clock import nap, utc_now_ms, wall_s
 from labctl.runtime.folder import DATABASE, controller_of
-from labctl.runtime.serve import open_store
 from labctl.store.reader import Reader
 
 LOOK_S = 0.5
 
 
-def run_on_bench(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace) -> int:
-    """Summary, confirmation, submission; then watch until the run ends or somebody detaches."""
+def run_on_bench(
+    bench: Bench, plan: Plan, protocol_text: str, unprotected: Sequence[Finding], arguments: Namespace
+) -> int:
+    """Summary, confirmation, submission; then watch until the run ends or somebody detaches.
+
+    unprotected: what the bench cannot protect from, as findings; heating then needs somebody who stays.
+    """
     folder: Path = arguments.bench
     if bench.simulated:
         raise UsageError(f"{folder}: every instrument is simulated; add --simulate")
+    if unprotected and not arguments.attended:
+        raise PermissiveError(
+            "this bench may not heat unattended; say who stays beside it with --attended NAME:\n"
+            + "\n".join(f"  {finding.message}" for finding in unprotected)
+        )
     planned = forecast(bench, drivers(), plan)
     _summary(plan, planned, folder)
     if not arguments.yes and not _agreed():
         raise PermissiveError("nothing was started; answer y, or give --yes")
     start_detached(folder)
     run_id = f"{plan.protocol}-{plan.plan_hash[:8]}-{utc_now_ms() // 1000}"
-    _submit(folder, bench, plan, protocol_text, planned, run_id)
+    _submit(folder, plan, protocol_text, planned, run_id, arguments.attended)
     say(f"run {run_id} is under way; Ctrl-C only detaches")
     return _watch(folder, run_id, arguments)
 
 
-def _submit(folder: Path, bench: Bench, plan: Plan, text: str, planned: Forecast, run_id: str) -> None:
+def _submit(
+    folder: Path, plan: Plan, text: str, planned: Forecast, run_id: str, attended: str | None
+) -> None:
     actor = getpass.getuser()
-    with open_store(folder, bench) as store:
-        about = {
-            "title": plan.title,
-            "simulated": False,
-            "seed": None,
-            "plan_document": store.put_document("plan", canonical(plan.model_dump(mode="json"))),
-            "protocol": store.put_document("protocol", text),
-            "bench_identity": plan.bench_identity,
-        }
+    about = {
+        "title": plan.title,
+        "protocol": plan.protocol,
+        "simulated": False,
+        "seed": None,
+        "bench_identity": plan.bench_identity,
+        "attended_by": attended,
+    }
     args: dict[str, Any] = {
         "run": run_id,
         "plan": plan.plan_hash,
         "about": about,
+        "documents": {"plan": canonical(plan.model_dump(mode="json")), "protocol": text},
         "forecast": planned.to_json(),
     }
     submit(folder, "submit", None, args, actor)

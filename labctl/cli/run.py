@@ -7,11 +7,10 @@ from pathlib import Path
 
 from labctl.analysis import analyse
 from labctl.bench.schema import Bench
-from labctl.cli.findings import print_findings
 from labctl.cli.memory import report_path
 from labctl.cli.terminal import print_json, print_table, say
 from labctl.cli.validate import checked, chosen_bench
-from labctl.errors import UsageError, ValidationError
+from labctl.errors import Finding, UsageError, ValidationError
 from labctl.protocol.library import find_protocol
 from labctl.protocol.plan import Plan
 from labctl.report import numbers, write_report
@@ -20,6 +19,7 @@ from labctl.store.reader import Reader
 
 ENDED_BY_PERSON = 4
 ENDED_BY_FAULT = 5
+ABSENT_PROTECTION = "SAFE-005"
 
 
 def main(arguments: Namespace) -> int:
@@ -34,28 +34,29 @@ def main(arguments: Namespace) -> int:
         from labctl.twin import twin_bench
 
         bench = twin_bench(bench)
-    plan = valid_plan(arguments, bench)
+    plan, findings = valid_plan(arguments, bench)
     place = None if Path(arguments.protocol).is_file() else arguments.bench
     text = find_protocol(arguments.protocol, place).read_text(encoding="utf-8")
     if not arguments.simulate:
         from labctl.cli.attach import run_on_bench
 
-        return run_on_bench(bench, plan, text, arguments)
+        unprotected = [f for f in findings if f.rule == ABSENT_PROTECTION]
+        return run_on_bench(bench, plan, text, unprotected, arguments)
     from labctl.cli.simulate import simulate
 
     done = simulate(bench, plan, text, arguments)
     return tell(done.folder, done.run_id, arguments, done.wall_s, done.cpu_s)
 
 
-def valid_plan(arguments: Namespace, bench: Bench) -> Plan:
-    """The plan; warnings are printed. Raises ValidationError with everything that is wrong."""
+def valid_plan(arguments: Namespace, bench: Bench) -> tuple[Plan, list[Finding]]:
+    """The plan and its findings; warnings are printed. Raises ValidationError with everything that is wrong."""
     plan, findings = checked(arguments, bench)
     if plan is None:
         raise ValidationError(findings)
-    shown = [f for f in findings if f.severity != "info"]
-    if shown and not arguments.json:
-        print_findings(shown, most=0)
-    return plan
+    for finding in findings:
+        if finding.severity != "info" and not arguments.json:
+            say(f"{finding.severity} {finding.rule}: {finding.message}")
+    return plan, findings
 
 
 def tell(folder: Path, run_id: str, arguments: Namespace, wall_s: float, cpu_s: float | None = None) -> int:

@@ -85,7 +85,8 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
             "simulated": True,
             "seed": arguments.seed,
             "plan_document": store.put_document("plan", canonical(plan.model_dump(mode="json"))),
-            "protocol": store.put_document("protocol", protocol_text),
+            "protocol": plan.protocol,
+            "protocol_document": store.put_document("protocol", protocol_text),
             "bench_identity": plan.bench_identity,
         }
         rehearsal.submit(run_id, about, planned.to_json())

@@ -140,6 +140,11 @@ COMMANDS: tuple[Command, ...] = (
             SEED,
             SPEED,
             option("--yes", action="store_true", help="do not ask before heating"),
+            option(
+                "--attended",
+                metavar="NAME",
+                help="who stays beside a bench that lacks protective signals; kept in the record",
+            ),
             *REPORT,
             JSON,
         ),

@@ -11,7 +11,7 @@ from typing import Any
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench
-from labctl.engine.context import Context, compile_bench, with_plan
+from labctl.engine.context import compile_bench, with_plan
 from labctl.engine.state import BenchState
 from labctl.errors import StoreError, UsageError
 from labctl.model.commands import Request
@@ -102,16 +102,26 @@ class Server:
                 plans.append(Plan.model_validate_json(self._store.document(event.data["plan_document"])))
         return plans
 
-    def _admit(self, request: Request, context: Context) -> tuple[Context, str | None]:
-        """Read the plan that a submitted run names, so that the core knows it; or why it cannot run here."""
+    def _admit(self, request: Request) -> Request:
+        """Take in the plan of a submitted run: keep its documents, and say so if it cannot run here."""
+        args = dict(request.args)
+        documents = args.pop("documents", {})
         try:
-            plan = Plan.model_validate_json(self._store.document(request.args["about"]["plan_document"]))
+            plan = Plan.model_validate_json(documents["plan"])
+            kept = {
+                f"{kind}_document": self._store.put_document(kind, text) for kind, text in documents.items()
+            }
         except (KeyError, ValueError, StoreError) as error:
-            return context, f"its plan cannot be read: {error}"
+            return request._replace(args={**args, "against": f"its plan cannot be read: {error}"})
+        args["about"] = {**args.get("about", {}), **kept}
         if plan.bench_identity != self.bench.identity or plan.simulated:
-            return context, "its plan was made for another bench; plan it anew"
-        problems = blocked(self._instruments.connections, plan)
-        return with_plan(context, plan), "; ".join(problems) or None
+            return request._replace(
+                args={**args, "against": "its plan was made for another bench; plan it anew"}
+            )
+        if problems := blocked(self._instruments.connections, plan):
+            args["against"] = "; ".join(problems)
+        self.controller.context = with_plan(self.controller.context, plan)
+        return request._replace(args=args)
 
     def _note_audits(self) -> None:
         """What every instrument said of itself goes into the journal of the bench."""
@@ -136,7 +146,7 @@ class _ServingController(Controller):
     def __init__(
         self,
         *arguments: Any,
-        on_submit: Callable[[Request, Context], tuple[Context, str | None]],
+        on_submit: Callable[[Request], Request],
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
@@ -161,10 +171,7 @@ class _ServingController(Controller):
 
     def learn(self, request: Request) -> Request:
         """Take in the plan of a submitted run; a reason against it goes with the request."""
-        if request.verb != "submit":
-            return request
-        self.context, reason = self._on_submit(request, self.context)
-        return request if reason is None else request._replace(args={**request.args, "against": reason})
+        return self._on_submit(request) if request.verb == "submit" else request
 
 
 def open_store(folder: Path, bench: Bench) -> Store:
