@@ -56,6 +56,7 @@ class Controller:
         self._on_estop = on_estop
         self._estopped = False
         self._recovered = recovered
+        self._acknowledged = False
         self._last_s: float | None = None
         self._polled_s = float("-inf")
         self._asked = True
@@ -116,9 +117,9 @@ class Controller:
         self.record.keep(decision.state, scanned, decision.events, decision.settled)
         if decision.commands:
             self.instruments.execute(decision.commands)
-        if self._estopped and self._on_estop is not None:
+        if self._estopped and not self._acknowledged and self._on_estop is not None:
             self._on_estop()
-            self._on_estop = None
+            self._acknowledged = True
         if self._operator is not None and decision.events:
             self._let_operator_answer(now)
         self._watch()
@@ -173,6 +174,7 @@ class Controller:
                 self._estopped = True
                 return True
             self._estopped = pressed
+            self._acknowledged = self._acknowledged and pressed
         if self.record.asked():
             self._asked = True
         return self._asked
