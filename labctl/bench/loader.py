@@ -12,6 +12,7 @@ from labctl.bench.api import CAPABILITIES, DriverEntry
 from labctl.bench.discovery import drivers
 from labctl.bench.schema import Bench, Instrument
 from labctl.errors import Finding, UsageError, ValidationError
+from labctl.model.limits import GUARD_NAMES, LIMITS, SAFE_ITEM_NAMES
 from labctl.protocol.diagnosis import findings_of, nearest
 from labctl.protocol.source import Document, read
 
@@ -74,6 +75,7 @@ def check_bench(
     findings = [
         *_instruments(document, bench, drivers() if entries is None else entries),
         *_parts(document, bench),
+        *_protections(document, bench),
     ]
     return (None if any(f.severity == "error" for f in findings) else bench), findings
 
@@ -129,6 +131,32 @@ def _fits_driver(
     if scheme in SCHEMES and scheme not in LINKS.get(entry.link, SCHEMES):
         message = f"driver {entry.name} speaks {entry.link}, not {scheme}"
         yield document.finding("BENCH-005", (*at, "address"), message, f"use {', '.join(LINKS[entry.link])}")
+
+
+def _protections(document: Document, bench: Bench) -> Iterator[Finding]:
+    """Guards, limits and safe-state items that labctl does not have would protect nobody."""
+    for name, chamber in bench.chambers.items():
+        at = ("chambers", name)
+        for i, item in enumerate(chamber.safe_state):
+            if item not in SAFE_ITEM_NAMES:
+                message, hint = f"there is no safe-state item {item!r}", nearest(item, SAFE_ITEM_NAMES)
+                yield document.finding("BENCH-010", (*at, "safe_state", i), message, hint)
+        for i, guard in enumerate(chamber.guards):
+            if guard.guard not in GUARD_NAMES:
+                message, hint = f"there is no guard {guard.guard!r}", nearest(guard.guard, GUARD_NAMES)
+                yield document.finding("BENCH-011", (*at, "guards", i, "guard"), message, hint)
+            for quantity, value in guard.limits.items():
+                where = (*at, "guards", i, "limits", quantity)
+                if quantity not in LIMITS:
+                    message, hint = f"there is no limit {quantity!r}", nearest(quantity, LIMITS)
+                    yield document.finding("BENCH-012", where, message, hint, key=True)
+                    continue
+                entry = LIMITS[quantity]
+                if value > entry.value if entry.stricter == "lower" else value < entry.value:
+                    message = (
+                        f"{quantity} of {value:g} {entry.unit} is looser than {entry.value:g} {entry.unit}"
+                    )
+                    yield document.finding("BENCH-012", where, message, "a bench may tighten, never loosen")
 
 
 def _parts(document: Document, bench: Bench) -> Iterator[Finding]:

@@ -57,8 +57,7 @@ class Chamber(Model):
     """What is heated, washed or charged.
 
     volume_cm3: gas volume (tube). material: of the tube. cooldown_s: measured time from the highest temperature to
-    T_gas_off. safe_state: ordered items. absent: protective signals that this bench has not.
-    physics: parameters of its twin, by the simulator's names.
+    T_gas_off. safe_state: ordered items. physics: parameters of its twin, by the simulator's names.
     """
 
     kind: ChamberKind

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from labctl.bench.schema import Bench, Chamber
-from labctl.engine.limits import limit, protective_flow
+from labctl.model.limits import limit, protective_flow
 from labctl.protocol.plan import AnyStep, Plan
 
 HEATING = ("tube_furnace", "oven", "solvent_dryer", "hotplate_stirrer")

@@ -8,8 +8,8 @@ good reading is above T_gas_off, neither time nor person stops gas.
 from __future__ import annotations
 
 from labctl.engine.context import Rig
-from labctl.engine.limits import limit
 from labctl.engine.scan import Scan
+from labctl.model.limits import limit
 
 
 def watch_heat(scan: Scan, rig: Rig) -> None:

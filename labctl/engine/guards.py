@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 
 from labctl.engine import procedure, safe
 from labctl.engine.context import Rig
-from labctl.engine.limits import limit
 from labctl.engine.scan import Scan
 from labctl.engine.state import ChamberState
+from labctl.model.limits import limit
 from labctl.model.readings import BAD, SILENT
 
 Tightened = Mapping[str, float]

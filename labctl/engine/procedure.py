@@ -6,10 +6,10 @@ from typing import Any
 
 from labctl.engine import custody, safe
 from labctl.engine.context import Rig
-from labctl.engine.limits import limit
 from labctl.engine.machine import ACTING, next_state
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState
+from labctl.model.limits import limit
 
 
 def accepts(run: RunState, trigger: str) -> bool:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from labctl.engine.context import Rig
-from labctl.engine.limits import limit
 from labctl.engine.scan import Scan
 from labctl.engine.state import ChamberState, Data
+from labctl.model.limits import limit
 
 ROOM_CHECK = "Check room O2 and CO at the door; isolate at the breaker outside."
 

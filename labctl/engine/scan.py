@@ -10,11 +10,10 @@ from typing import Any
 
 from labctl.engine.context import Context, Rig
 from labctl.engine.evolve import evolve
-from labctl.engine.limits import good
 from labctl.engine.state import BenchState, RunState, StepState
 from labctl.model.commands import Command
 from labctl.model.events import BENCH_STREAM, Event
-from labctl.model.readings import Image
+from labctl.model.readings import Image, good
 
 ENERGISING = frozenset({"heat", "source", "stir", "renew"})
 

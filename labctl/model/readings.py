@@ -57,3 +57,10 @@ class Signal(NamedTuple):
 
 Image = dict[str, Reading]
 """The newest reading of each signal in use, by "instrument.signal"."""
+
+
+def good(reading: Reading | None, now_s: float, max_age_s: float) -> float | None:
+    """The value of a reading that may be used as a number: good, and not older than `max_age_s`."""
+    if reading is None or reading.quality or now_s - reading.t_s > max_age_s:
+        return None
+    return reading.value

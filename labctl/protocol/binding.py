@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from labctl.bench.schema import Bench
 from labctl.errors import Finding
+from labctl.model.limits import limit
 from labctl.model.quantity import DIMENSIONS, QuantityError, parse
 from labctl.protocol import estimates
 from labctl.protocol import schema as written
@@ -36,7 +37,6 @@ from labctl.protocol.plan import (
     Wait,
 )
 from labctl.protocol.roles import Cast
-from labctl.protocol.rules.core import T_OPEN_C
 from labctl.protocol.source import Document, Path
 
 HEATERS = ("tube_furnace", "oven", "solvent_dryer")
@@ -258,7 +258,7 @@ class _Binder:
         gas = self.gas_of.get(chamber)
         return Unload(
             id=step.id, title=step.title, chamber=chamber, instruments=self.cast.crew(chamber, name, gas),
-            gas=gas, into=unload.into, below_c=T_OPEN_C,
+            gas=gas, into=unload.into, below_c=limit("T_open"),
         )  # fmt: skip
 
     def cycle(self, step: written.WrittenStep, cycle: written.WrittenCycle, at: Path) -> Cycle | None:

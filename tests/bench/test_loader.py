@@ -94,6 +94,22 @@ def test_a_bundled_bench_is_sound(name: str) -> None:
             "address and unit of",
             "",
         ),
+        ("[heat_off, stir_slow]", "[heat_of, stir_slow]", "BENCH-010", "item 'heat_of'", "mean heat_off?"),
+        ("{guard: sensor}", "{guard: sensr}", "BENCH-011", "no guard 'sensr'", "did you mean sensor?"),
+        (
+            "{guard: nitrogen_low}",
+            "{guard: nitrogen_low, limits: {nitrogen_low_fr: 0.9}}",
+            "BENCH-012",
+            "no limit 'nitrogen_low_fr'",
+            "did you mean nitrogen_low_fraction?",
+        ),
+        (
+            "{guard: nitrogen_low}",
+            "{guard: nitrogen_low, limits: {nitrogen_low_fraction: 0.7}}",
+            "BENCH-012",
+            "0.7 1 is looser than 0.8 1",
+            "a bench may tighten, never loosen",
+        ),
         ("serial_number: SIM-IKA-1", "serial_number: 1234", "SCH-003", "valid string", "write it in quotes"),
         (
             "max_speed_rpm",
@@ -125,6 +141,12 @@ def test_a_mistake_in_a_bench_is_found_at_its_line(
     if rule == "SCH-002":
         line = STANDARD[: STANDARD.index("  oven:\n")].count("\n") + 2
     assert findings[0].line == line
+
+
+def test_a_bench_may_tighten_a_limit() -> None:
+    assert (
+        found(("{guard: nitrogen_low}", "{guard: nitrogen_low, limits: {nitrogen_low_fraction: 0.9}}")) == []
+    )
 
 
 def test_a_finding_names_the_column_of_the_value_or_of_the_unknown_key() -> None:

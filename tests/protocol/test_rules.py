@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from labctl.bench.schema import Bench
-from labctl.engine.limits import LIMITS
 from labctl.protocol import rules
-from labctl.protocol.rules import core
 from labctl.protocol.rules.protection import PROTECTIONS
 from labctl.protocol.validation import check
 from tests.protocol.conftest import Check, Edit, bundled
@@ -181,10 +179,3 @@ def test_the_papers_protocol_trips_only_what_the_bench_lacks_and_what_the_paper_
         assert {f.rule for f in found} == {"SAFE-005", "FUR-013"}
     lost = [f.message for f in found if f.rule == "SAFE-005"]
     assert [p in m for p, m in zip(PROTECTIONS, lost, strict=True)] == [True] * 4
-
-
-def test_the_rules_quote_the_numbers_of_the_engines_table() -> None:
-    assert LIMITS["T_inert"].value == core.T_INERT_C
-    assert LIMITS["T_open"].value == core.T_OPEN_C
-    assert LIMITS["protective_flow_floor"].value == core.PROTECTIVE_FLOW_FLOOR_SCCM
-    assert LIMITS["protective_flow_turnover"].value == core.PROTECTIVE_FLOW_PER_MIN

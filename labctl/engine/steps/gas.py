@@ -9,14 +9,16 @@ from __future__ import annotations
 from labctl.engine import procedure
 from labctl.engine.context import Rig
 from labctl.engine.custody import gas_may_stop, is_open_cold
-from labctl.engine.limits import limit
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
 from labctl.engine.steps.confirm import confirmed
 from labctl.engine.steps.people import ask
+from labctl.model.limits import limit
 from labctl.protocol.plan import Gas, Purge, Unload
 
 AIR_OXYGEN_PPM = 209500.0
+OXYGEN_TRUSTED_C = 300.0
+"""Up to which a low oxygen reading means little oxygen (safety contract, limits table)."""
 
 
 def watch_purge(scan: Scan, rig: Rig) -> None:
@@ -68,16 +70,36 @@ def purge(scan: Scan, run: RunState, state: StepState, step: Purge, rig: Rig) ->
             scan.phase(run, scan.state.runs[run.run_id].active[step.id], "wash", **data)
         case "wash":
             if confirmed(scan, rig, state) and _is_proven(scan, step, rig):
-                oxygen = scan.good(rig, step.analyser, "oxygen")
-                volumes = scan.tally[f"{name}/washed_cm3"] / step.volume_cm3
-                scan.emit(
-                    "purge_proven", {"chamber": name, "oxygen_ppm": oxygen, "volumes": volumes}, run.run_id
-                )
+                oxygen, volumes = note_proof(scan, rig, run.run_id)
                 litres = scan.tally.get(f"{name}/gas_l", 0.0) - state.data["litres_before"]
                 scan.finish(run, state, oxygen_ppm=oxygen, volumes=volumes, litres=litres)
                 return
     if scan.now - state.started_s > step.timeout_s:
         procedure.fault(scan, run.run_id, _why_not(scan, step, rig), hold="maintain")
+
+
+def note_proof(scan: Scan, rig: Rig, run_id: str) -> tuple[float | None, float]:
+    """Say that the oxygen is washed out; returns it in ppm, and the volumes that it took."""
+    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    volumes = scan.tally[f"{rig.name}/washed_cm3"] / rig.volume_cm3
+    data = {"chamber": rig.name, "oxygen_ppm": oxygen, "volumes": volumes}
+    scan.emit("purge_proven", data, run_id)
+    return oxygen, volumes
+
+
+def is_washed_again(scan: Scan, rig: Rig) -> bool:
+    """The proof anew, under the gas of a step that is entered again after its proof was lost.
+
+    Above OXYGEN_TRUSTED_C off-gas makes zirconia read falsely low, so there only the measured volumes prove, and a
+    good reading can only contradict.
+    """
+    if scan.tally.get(f"{rig.name}/washed_cm3", 0.0) < limit("purge_volumes") * rig.volume_cm3:
+        return False
+    since = scan.tally.get(f"{rig.name}/clean_s")
+    if max(scan.temperatures(rig), default=0.0) > OXYGEN_TRUSTED_C:
+        oxygen = scan.good(rig, rig.analyser, "oxygen")
+        return oxygen is None or oxygen < limit("purge_oxygen")
+    return rig.analyser is None or (since is not None and scan.now - since >= limit("purge_oxygen_for"))
 
 
 def _is_proven(scan: Scan, step: Purge, rig: Rig) -> bool:

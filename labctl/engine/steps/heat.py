@@ -5,11 +5,11 @@ from __future__ import annotations
 from labctl.engine import procedure
 from labctl.engine.context import Rig
 from labctl.engine.custody import is_open_cold
-from labctl.engine.limits import limit
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
 from labctl.engine.steps.confirm import confirmed
-from labctl.engine.steps.gas import flow_proven, set_flow_if_needed
+from labctl.engine.steps.gas import flow_proven, is_washed_again, note_proof, set_flow_if_needed
+from labctl.model.limits import limit
 from labctl.protocol.plan import Cool, Heat
 
 RATE_WINDOW_S = 600.0
@@ -28,7 +28,7 @@ def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> N
             if confirmed(scan, rig, state):
                 scan.phase(run, state, "permissives")
         case "permissives":
-            if _may_heat(scan, step, rig):
+            if _may_heat(scan, run, step, rig):
                 _start_segment(scan, run, state, step, rig)
         case "ramp":
             if confirmed(scan, rig, state) and _in_band(scan, step, rig, _segment(state)):
@@ -48,14 +48,17 @@ def _segment(state: StepState) -> int:
     return int(state.data.get("segment", 0))
 
 
-def _may_heat(scan: Scan, step: Heat, rig: Rig) -> bool:
+def _may_heat(scan: Scan, run: RunState, step: Heat, rig: Rig) -> bool:
     if scan.good(rig, step.heater, "temperature") is None:
         return False
     if step.atmosphere != "inert" or step.under is None:
         return True
     needs_proof = max(segment.target_c for segment in step.segments) > limit("T_inert")
-    purged = scan.state.chambers[rig.name].purged or not needs_proof
-    return purged and flow_proven(scan, rig)
+    if needs_proof and not scan.state.chambers[rig.name].purged:
+        if not is_washed_again(scan, rig):
+            return False
+        note_proof(scan, rig, run.run_id)
+    return flow_proven(scan, rig)
 
 
 def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:

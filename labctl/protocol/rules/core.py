@@ -10,12 +10,6 @@ from labctl.bench.schema import Bench, Chamber
 from labctl.protocol.plan import Cool, Heat, Plan, Purge, Segment, Step
 from labctl.protocol.source import Path
 
-T_INERT_C = 150.0
-T_OPEN_C = 60.0
-PROTECTIVE_FLOW_FLOOR_SCCM = 100.0
-PROTECTIVE_FLOW_PER_MIN = 0.05
-"""T_inert, T_open and protective_flow of the safety contract; a test holds them to the engine's table."""
-
 
 @dataclass(frozen=True, slots=True)
 class Hit:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 
 from labctl.bench.schema import Bench
+from labctl.model.limits import limit
 from labctl.protocol.plan import Cool, Heat, Plan, Unload
-from labctl.protocol.rules.core import T_OPEN_C, Hit, rule, targets, tube_of
+from labctl.protocol.rules.core import Hit, rule, targets, tube_of
 
 TUBE_LIMIT_C = {"quartz": 1100.0, "alumina": 1500.0}
 """Continuous use (vendors; quartz 1200 degC at most for a short time)."""
@@ -48,9 +49,11 @@ def _cooled(plan: Plan, bench: Bench) -> Iterator[Hit]:
             hot[chamber] = max(s.target_c for s in step.segments)
         elif isinstance(step, Cool):
             hot[chamber] = min(step.below_c, hot.get(chamber, step.below_c))
-        elif isinstance(step, Unload) and hot.get(chamber, 0.0) > T_OPEN_C:
+        elif isinstance(step, Unload) and hot.get(chamber, 0.0) > limit("T_open"):
             message = f"step {step.id!r} opens {chamber}, which was last brought to {hot[chamber]:g} degC"
-            yield Hit(("steps", i, "unload"), message, f"put `cool: {{below: {T_OPEN_C:g} degC}}` before it")
+            yield Hit(
+                ("steps", i, "unload"), message, f"put `cool: {{below: {limit('T_open'):g} degC}}` before it"
+            )
 
 
 @rule("FUR-009", "error", "Hot carbon meets air when nitrogen stops before the tube is cold.", "assumed")

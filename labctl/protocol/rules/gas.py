@@ -6,12 +6,10 @@ import math
 from collections.abc import Iterator
 
 from labctl.bench.schema import Bench
+from labctl.model.limits import limit, protective_flow
 from labctl.protocol import estimates
 from labctl.protocol.plan import Cool, Heat, Manual, Plan, Purge, Unload
 from labctl.protocol.rules.core import (
-    PROTECTIVE_FLOW_FLOOR_SCCM,
-    PROTECTIVE_FLOW_PER_MIN,
-    T_INERT_C,
     Hit,
     flows,
     rule,
@@ -135,8 +133,8 @@ def _protective(plan: Plan, bench: Bench) -> Iterator[Hit]:
         tube = tube_of(bench, step)
         if tube is None or not isinstance(step, Heat | Cool):
             continue
-        least = max(PROTECTIVE_FLOW_FLOOR_SCCM, PROTECTIVE_FLOW_PER_MIN * (tube.volume_cm3 or 0.0))
-        hot = isinstance(step, Cool) or max(s.target_c for s in step.segments) > T_INERT_C
+        least = protective_flow(tube.volume_cm3 or 0.0)
+        hot = isinstance(step, Cool) or max(s.target_c for s in step.segments) > limit("T_inert")
         if hot and flow < least:
             yield Hit(path, f"{flow:g} sccm is below protective_flow, {least:g} sccm: it would trip at once")
 

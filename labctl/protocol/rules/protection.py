@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.bench.schema import Bench
+from labctl.model.limits import limit
 from labctl.protocol.plan import Plan
-from labctl.protocol.rules.core import T_INERT_C, Hit, rule, targets, tube_of
+from labctl.protocol.rules.core import Hit, rule, targets, tube_of
 
 PROTECTIONS = {
     "extraction": "off-gas with CO and styrene would go into the room unnoticed",
@@ -24,7 +25,7 @@ def _absent(plan: Plan, bench: Bench) -> Iterator[Hit]:
     told: set[str] = set()
     for _, heat, segment, path in targets(plan):
         chamber = heat.chamber or ""
-        if tube_of(bench, heat) is None or segment.target_c <= T_INERT_C or chamber in told:
+        if tube_of(bench, heat) is None or segment.target_c <= limit("T_inert") or chamber in told:
             continue
         told.add(chamber)
         for signal, lost in PROTECTIONS.items():

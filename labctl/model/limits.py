@@ -1,11 +1,12 @@
-"""The one table of safety limits: rules, guards, docs and messages quote the names, never a number of their own."""
+"""The one table of safety limits: rules, guards, docs and messages quote the names, never a number of their own.
+
+Beside it the names of the engine's guards and safe-state items, so that a bench file can be checked against them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
-
-from labctl.model.readings import Reading
 
 
 class Limit(NamedTuple):
@@ -79,8 +80,16 @@ def protective_flow(volume_cm3: float, tightened: Mapping[str, float] | None = N
     return max(limit("protective_flow_floor", tightened), turnover)
 
 
-def good(reading: Reading | None, now_s: float, max_age_s: float) -> float | None:
-    """The value of a reading that may be used as a number: good, and not older than `max_age_s`."""
-    if reading is None or reading.quality or now_s - reading.t_s > max_age_s:
-        return None
-    return reading.value
+GUARD_NAMES = (
+    "over_temperature",
+    "sensor",
+    "nitrogen_lost",
+    "nitrogen_low",
+    "oxygen_high",
+    "silent",
+    "cell_limits",
+)
+"""The interlocks that a bench may put on a chamber."""
+
+SAFE_ITEM_NAMES = ("heat_off", "safe_flow", "stir_slow", "open_circuit")
+"""The items that a chamber's safe state may be made of."""
