@@ -1,4 +1,4 @@
-"""From a model's complaint to a finding at a place, with the nearest valid name; and a finding as text."""
+"""From a model's complaint to a finding at a place, with the nearest valid name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from pydantic import BaseModel
 
 from labctl.errors import Finding
 from labctl.protocol.source import Document, Path
-
-_WIDTH = 100
-"""Characters of a source line that an excerpt shows."""
 
 
 def nearest(word: object, valid: Iterable[str]) -> str | None:
@@ -100,21 +97,3 @@ def _annotations(model: type[BaseModel], path: Path) -> list[Any]:
 def _leaves(annotation: Any) -> list[Any]:
     arguments = get_args(annotation)
     return [leaf for a in arguments for leaf in _leaves(a)] if arguments else [annotation]
-
-
-def render(finding: Finding, source_text: str) -> str:
-    """The finding, its line of source and a caret under its column, as plain text."""
-    head = f"{':'.join(str(p) for p in (finding.file, finding.line, finding.column) if p is not None)}"
-    lines = [f"{head + ': ' if head else ''}{finding.severity} {finding.rule}: {finding.message}"]
-    source = source_text.splitlines()
-    if finding.line is not None and 0 < finding.line <= len(source):
-        column = max(1, finding.column or 1)
-        text = source[finding.line - 1]
-        start = max(0, column - 1 - _WIDTH // 2) if len(text) > _WIDTH else 0
-        shown = text[start : start + _WIDTH]
-        gutter = f"{finding.line:>5} | "
-        indent = "".join("\t" if c == "\t" else " " for c in shown[: column - 1 - start])
-        lines += [gutter + shown, " " * 5 + " | " + indent + "^"]
-    if finding.hint:
-        lines.append(f"  hint: {finding.hint}")
-    return "\n".join(lines)

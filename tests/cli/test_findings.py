@@ -1,0 +1,41 @@
+"""A finding shows the line it stands on and the place in it, however long the line."""
+
+from pathlib import Path
+
+from labctl.cli.findings import count, describe
+from labctl.errors import Finding
+
+
+def test_a_finding_shows_its_line_a_caret_and_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("a: 1\nb: {sped: 5}\n")
+    finding = Finding("SCH-001", "error", "unknown key 'sped'", str(file), 2, 5, "did you mean speed?")
+    assert describe(finding).splitlines() == [
+        "error SCH-001: unknown key 'sped'",
+        f"  --> {file}:2:5",
+        "    2 | b: {sped: 5}",
+        "      |     ^",
+        "  = did you mean speed?",
+    ]
+
+
+def test_a_long_line_is_cut_around_the_place(tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text("x" * 300 + "HERE" + "y" * 300)
+    _, _, shown, caret = describe(Finding("R", "error", "m", str(file), 1, 301)).splitlines()
+    assert shown[caret.index("^") :].startswith("HERE")
+    assert len(shown) <= 110
+
+
+def test_a_finding_without_a_place_is_one_line() -> None:
+    assert describe(Finding("R", "warning", "m")) == "warning R: m"
+
+
+def test_a_file_that_cannot_be_read_still_names_the_place() -> None:
+    assert describe(Finding("R", "error", "m", "gone.yaml", 99, 1)) == "error R: m\n  --> gone.yaml:99:1"
+
+
+def test_findings_are_counted_by_severity() -> None:
+    findings = [Finding("R", severity, "m") for severity in ("warning", "error", "error")]
+    assert count(findings) == "2 errors, 1 warning"
+    assert count([]) == "no findings"
