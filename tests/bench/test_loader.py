@@ -98,9 +98,9 @@ def test_a_bundled_bench_is_sound(name: str) -> None:
         ("{guard: sensor}", "{guard: sensr}", "BENCH-011", "no guard 'sensr'", "did you mean sensor?"),
         (
             "{guard: nitrogen_low}",
-            "{guard: nitrogen_low, limits: {nitrogen_low_fr: 0.9}}",
+            "{guard: nitrogen_low, limits: {nitrogen_low_fractn: 0.9}}",
             "BENCH-012",
-            "no limit 'nitrogen_low_fr'",
+            "no limit 'nitrogen_low_fractn'",
             "did you mean nitrogen_low_fraction?",
         ),
         (
