@@ -18,6 +18,7 @@ from labctl.engine.state import RunState
 from labctl.errors import UsageError
 from labctl.protocol.plan import Plan
 from labctl_simulators.hosts import inprocess
+from labctl_simulators.operator import OperatorError
 from labctl_simulators.twin import Twin, build
 
 
@@ -96,22 +97,37 @@ class Mounted:
             inprocess.unmount(path)
 
     def answer(self, run: RunState) -> list[tuple[str, dict[str, object]]]:
-        """The simulated operator's answers to the open prompts of a run, as arguments of the request "answer"."""
+        """The simulated operator's answers to the open prompts of a run, as arguments of the request "answer".
+
+        Raises UsageError "not simulated: ..." for what its hands cannot do.
+        """
         answers = []
         for prompt in run.prompts.values():
             asked = run.active[prompt["step"]].phase_s if prompt["step"] in run.active else run.state_s
-            values: dict[str, Any] = {}
-            if prompt["kind"] != "checkpoint":
-                with self.twin.lock:
-                    values = dict(self.twin.operator.answer(prompt))
-            entered = {e["name"]: values[e["name"]] for e in prompt["enter"]}
-            arguments: dict[str, object] = {
-                "prompt": prompt["id"],
-                "values": entered,
-                "confirm": prompt["confirm"],
-            }
-            answers.append((f"{run.run_id}/{prompt['id']}/{asked}", arguments))
+            arguments: dict[str, object] = {"prompt": prompt["id"], "confirm": prompt["confirm"]}
+            answers.append((f"{run.run_id}/{prompt['id']}/{asked}", arguments | self._entered(prompt)))
         return answers
+
+    def _entered(self, prompt: Mapping[str, Any]) -> dict[str, object]:
+        """Values by name; those that no model gives are the middle of what is allowed, and the note says so."""
+        if prompt["kind"] == "checkpoint":
+            return {"values": {}}
+        operator = self.twin.operator
+        known = [entry for entry in prompt["enter"] if operator.reads(entry)]
+        values = {entry["name"]: _middle(entry) for entry in prompt["enter"] if entry not in known}
+        note = f"no model gives {', '.join(values)}: middle of the allowed range" if values else ""
+        try:
+            with self.twin.lock:
+                read = operator.answer({**prompt, "enter": known})
+        except OperatorError as error:
+            raise UsageError(f"not simulated: {prompt['id']}: {error}") from error
+        return {"values": values | {entry["name"]: read[entry["name"]] for entry in known}, "note": note}
+
+
+def _middle(entry: Mapping[str, Any]) -> float:
+    low = 0.0 if entry["min"] is None else entry["min"]
+    high = low + 2.0 if entry["max"] is None else entry["max"]
+    return float(low + high) / 2.0
 
 
 def serve_truth(twin: Twin, horizon_s: Callable[[], float]) -> tuple[int, Callable[[], None]]:

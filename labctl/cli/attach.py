@@ -77,7 +77,8 @@ def _submit(
 
 def _summary(plan: Plan, planned: Forecast, folder: Path) -> None:
     hottest = max((s.setpoint for s in planned.steps if s.setpoint is not None), default=0.0)
-    say(f"{plan.title}\non bench {folder}: {numbers.duration(planned.duration_s)}, up to {hottest:.0f} degC")
+    say(plan.title or plan.protocol)
+    say(f"on bench {folder}: {numbers.duration(planned.duration_s)}, up to {hottest:.0f} degC")
     for at, what in planned.attention:
         say(f"  {numbers.clock(at)}  needs a person: {what}")
 
@@ -102,13 +103,13 @@ def _watch(folder: Path, run_id: str, arguments: Namespace) -> int:
                 run = state.runs[run_id]
                 asked = "; ".join(f"{p['id']}: {p['do']}" for p in run.prompts.values())
                 text = f"{run.state}: {phase_of(run)}" + (f" - waits for a person: {asked}" if asked else "")
+                if controller_of(folder) is None and run.end_state is None:
+                    text += "; the controller is gone: `labctl serve` takes over and holds the run"
                 if text != told:
                     say(text)
                     told = text
                 if run.end_state is not None:
                     break
-                if controller_of(folder) is None:
-                    say("the controller is gone; `labctl serve` takes over and holds the run")
                 nap(LOOK_S)
     except KeyboardInterrupt:
         say(f"\ndetached; the run goes on. Return: labctl status --bench {folder}")

@@ -101,6 +101,7 @@ def estop(arguments: Namespace) -> int:
             )
             return 0
         nap(0.02)
+    controller = controller_of(folder)
     if controller is not None:
         say(f"E-STOP: process {controller['pid']} does not react; killing it")
         _kill(folder, int(controller["pid"]))

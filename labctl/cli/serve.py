@@ -13,8 +13,8 @@ from labctl.runtime.clock import nap, wall_s
 from labctl.runtime.folder import controller_of
 from labctl.runtime.serve import Server
 
-STARTS_WITHIN_S = 20.0
-"""A controller that does not hold its lock by then did not come up (assumed: imports and a slow disk)."""
+STARTS_WITHIN_S = 30.0
+"""A controller that does not serve by then did not come up (assumed: imports, a slow disk, silent instruments)."""
 LOG = "controller.log"
 
 
@@ -27,20 +27,23 @@ def main(arguments: Namespace) -> int:
 
 
 def start_detached(folder: Path) -> None:
-    """Start a controller of its own session, if none runs; it outlives this terminal. Raises ControllerError."""
-    if controller_of(folder) is not None:
-        return
-    with (folder / LOG).open("ab") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "labctl", "serve", "--bench", str(folder), "--until-idle"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    """Start a controller in a session of its own, if none runs, and wait until it serves.
+
+    It outlives this terminal. Raises ControllerError.
+    """
+    child = None
     deadline = wall_s() + STARTS_WITHIN_S
-    while controller_of(folder) is None:
-        if child.poll() is not None or wall_s() > deadline:
+    while not ((controller := controller_of(folder)) or {}).get("serving"):
+        if child is None and controller is None:
+            with (folder / LOG).open("ab") as log:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "labctl", "serve", "--bench", str(folder), "--until-idle"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+        if (child is not None and child.poll() is not None) or wall_s() > deadline:
             said = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise ControllerError(f"the controller did not start: {' '.join(said) or 'no word from it'}")
         nap(0.05)

@@ -10,12 +10,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from labctl.errors import BenchLockedError
+from labctl.runtime.clock import nap
 
 DATABASE = "labctl.db"
 BENCH_FILE = "bench.yaml"
 LOCK = "lock"
 ESTOP = "ESTOP"
 ESTOP_SEEN = "ESTOP.seen"
+FACTS_BYTES = 256
+TRIES = 10
 
 
 class Lock:
@@ -24,21 +27,29 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         """Take it. Raises BenchLockedError naming the process that has it."""
         self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not self._taken():
             os.close(self._file)
             owner = controller_of(folder) or {}
             raise BenchLockedError(
                 f"{folder}: process {owner.get('pid', '?')} controls this bench; see `labctl status --bench {folder}`"
-            ) from None
+            )
         self.say({"pid": os.getpid()})
 
+    def _taken(self) -> bool:
+        """Several tries: whoever asks `controller_of` holds the lock for a moment."""
+        for _ in range(TRIES):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                nap(0.05)
+            else:
+                return True
+        return False
+
     def say(self, facts: dict[str, Any]) -> None:
-        """What others may know of this controller: its pid, the port of its truth."""
-        text = json.dumps(facts).encode()
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, text, 0)
+        """What others may know of this controller: its pid, whether it serves yet, the port of its truth."""
+        # in one write and of one length, so that nobody ever reads half of it
+        os.pwrite(self._file, json.dumps(facts).encode().ljust(FACTS_BYTES), 0)
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +70,7 @@ def controller_of(folder: Path) -> dict[str, Any] | None:
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        facts: dict[str, Any] = json.loads(os.pread(file, 4096, 0) or b"{}")
+        facts: dict[str, Any] = json.loads(os.pread(file, FACTS_BYTES, 0) or b"{}")
         return facts
     finally:
         os.close(file)

@@ -69,6 +69,7 @@ class Server:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._instruments.connect_all()
         self._note_audits()
+        self._lock.say({"pid": os.getpid(), "serving": True})
         controller = self.controller
         busy_s = wall_s()
 

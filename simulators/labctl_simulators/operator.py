@@ -46,6 +46,14 @@ class Operator:
             "active_mass": lambda: (self._active_mass_mg() * 1e-3, "g", 1e-5),
         }
 
+    def reads(self, entry: Mapping[str, Any]) -> bool:
+        """Whether the plant has a model for this entry, in this unit."""
+        if entry["name"] not in self._read:
+            return False
+        unit = self._read[entry["name"]]()[1]
+        asked = entry.get("unit", unit)
+        return asked == unit or (unit == "g" and asked in _GRAMS)
+
     def answer(self, step: Mapping[str, Any]) -> dict[str, float | bool]:
         """Do what the prompt asks and return what a person enters: values by name, confirmations as True.
 

@@ -24,7 +24,9 @@ protocol: touch-of-heat
 roles: {furnace: tube_furnace, nitrogen: gas_flow}
 steps:
   - {id: purge, purge: {with: nitrogen, into: furnace, until_oxygen_below: 100 ppm, flow: 500 sccm}}
-  - {id: heat, heat: {with: furnace, to: 120 degC, ramp: 20 K/min, hold: 60 s, band: 5 K, atmosphere: inert, under: {gas: nitrogen, flow: 200 sccm}}}
+  - id: heat
+    heat:
+      {with: furnace, to: 120 degC, ramp: 20 K/min, hold: 60 s, atmosphere: inert, under: {gas: nitrogen, flow: 200 sccm}}
   - {id: cool, cool: {with: furnace, below: 60 degC, natural: true, under: {gas: nitrogen, flow: 200 sccm}}}
   - {id: unload, unload: {from: furnace, into: nothing}}
 """
