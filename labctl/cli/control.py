@@ -15,7 +15,15 @@ from labctl.cli.terminal import say
 from labctl.engine.state import BenchState, RunState
 from labctl.errors import ControllerError, PermissiveError, UsageError, WaitTimeoutError
 from labctl.runtime.clock import nap, utc_now_ms, wall_s
-from labctl.runtime.folder import DATABASE, ESTOP_SEEN, controller_of, press_estop, release_estop
+from labctl.runtime.folder import (
+    BENCH_FILE,
+    DATABASE,
+    ESTOP,
+    ESTOP_SEEN,
+    controller_of,
+    press_estop,
+    release_estop,
+)
 from labctl.store.inbox import Inbox
 from labctl.store.reader import Reader
 
@@ -60,9 +68,20 @@ def clear(arguments: Namespace) -> int:
     """Say what the cause was; this also takes the e-stop back."""
     if not arguments.reason:
         raise UsageError("say what the cause was and that it is gone: --reason TEXT")
-    code = _command("clear", arguments)
-    release_estop(arguments.bench)
+    folder: Path = arguments.bench
+    code = 0
+    if _only_estop(folder, _state(folder)):
+        print("nothing was under way; the e-stop is taken back")
+    else:
+        code = _command("clear", arguments)
+    release_estop(folder)
     return code
+
+
+def _only_estop(folder: Path, state: BenchState) -> bool:
+    """The e-stop is set, and no run waits for its cause to be recorded."""
+    waits = any(r.end_state is None or (r.state == "ABORTED" and not r.cleared) for r in state.runs.values())
+    return (folder / ESTOP).exists() and not waits
 
 
 def reset(arguments: Namespace) -> int:
@@ -81,12 +100,15 @@ def manual(arguments: Namespace) -> int:
     prompt = next(iter(waiting.values()))
     args: dict[str, Any] = {"prompt": prompt["id"], "values": _entered(prompt, dict(arguments.values))}
     args["confirm"] = prompt["confirm"] if arguments.confirm else []
-    return submit(arguments.bench, "answer", run.run_id, args, _actor(arguments))
+    print(f"{prompt['id']}: {submit(arguments.bench, 'answer', run.run_id, args, _actor(arguments))}")
+    return 0
 
 
 def estop(arguments: Namespace) -> int:
     """Create the e-stop file; if no controller acts on it in time, kill it and make the bench safe from here."""
     folder: Path = arguments.bench
+    if not (folder / BENCH_FILE).is_file():
+        raise UsageError(f"NOTHING WAS STOPPED: {folder} is no bench folder; say which: --bench DIR")
     (folder / ESTOP_SEEN).unlink(missing_ok=True)
     press_estop(folder, f"{_actor(arguments)}: {arguments.reason}")
     controller = controller_of(folder)
@@ -146,16 +168,20 @@ def _kill(folder: Path, pid: int) -> None:
 
 def _command(verb: str, arguments: Namespace) -> int:
     run = _chosen(_state(arguments.bench), arguments.run)
-    return submit(arguments.bench, verb, run.run_id, {"reason": arguments.reason}, _actor(arguments))
+    outcome = submit(arguments.bench, verb, run.run_id, {"reason": arguments.reason}, _actor(arguments))
+    print(f"{verb} {run.run_id}: {outcome}")
+    return 0
 
 
-def submit(folder: Path, verb: str, run: str | None, args: dict[str, Any], actor: str) -> int:
-    """Put a request into the inbox and wait for its outcome.
+def submit(folder: Path, verb: str, run: str | None, args: dict[str, Any], actor: str) -> str:
+    """Put a request into the inbox; returns its outcome.
 
     Raises ControllerError when nobody reads it, PermissiveError when it is refused, WaitTimeoutError.
     """
     if controller_of(folder) is None:
-        raise ControllerError(f"{folder}: no controller runs there; nothing was asked of anybody")
+        raise ControllerError(
+            f"{folder}: no controller runs there, nothing was asked; `labctl serve` starts one"
+        )
     issued = utc_now_ms()
     with Inbox.open(folder / DATABASE) as inbox:
         request = inbox.submit(
@@ -170,8 +196,7 @@ def submit(folder: Path, verb: str, run: str | None, args: dict[str, Any], actor
     outcome = _outcome(folder, request)
     if outcome.startswith("refused"):
         raise PermissiveError(f"{verb}: {outcome}")
-    print(f"{verb} {run or ''}: {outcome}".replace(" :", ":"))
-    return 0
+    return outcome
 
 
 def _outcome(folder: Path, request: str) -> str:

@@ -124,7 +124,9 @@ class Controller:
             self._let_operator_answer(now)
         self._watch()
         self.scans += 1
-        self.next_s = max(now + self._period_s, self.instruments.end_s(now))
+        # counted from when the scan was due, not from when the machine woke up, or a second lasts longer than one
+        due = self.next_s if 0.0 <= now - self.next_s < self._period_s else now
+        self.next_s = max(due + self._period_s, self.instruments.end_s(now))
 
     def learn(self, request: Request) -> Request:
         """Look at a request before it is decided; a serving controller reads submitted plans here."""

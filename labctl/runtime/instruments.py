@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -213,7 +213,7 @@ class Threaded:
         for bus, worker in self._workers.items():
             members = [c for c in self.connections.values() if c.bus == bus]
             worker.put(partial(_connect_each, members))
-        self._collect(float("inf"))
+        self._collect(float("inf"), self._workers)
 
     def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
         """See Instruments. Waits until `deadline_s` of the wall's monotonic clock, unless told to wait for all."""
@@ -225,7 +225,7 @@ class Threaded:
                 wanted.setdefault(connection.bus, []).append(connection)
         for bus, due in wanted.items():
             self._workers[bus].put((now_s, due, []))
-        self._collect(float("inf") if self._wait else deadline_s)
+        self._collect(float("inf") if self._wait else deadline_s, wanted)
         samples, self._samples = self._samples, []
         return (
             sorted(samples, key=lambda s: list(self.connections).index(s.instrument))
@@ -242,13 +242,13 @@ class Threaded:
         for bus, items in grouped.items():
             self._workers[bus].put((0.0, [], items))
         if self._wait:
-            self._collect(float("inf"))
+            self._collect(float("inf"), grouped)
             order = {command.id: n for n, command in enumerate(commands)}
             self._results.sort(key=lambda r: order.get(r.command_id, -1))
 
     def results(self) -> list[Result]:
         """See Instruments."""
-        self._collect(wall_s())
+        self._collect(wall_s(), ())
         results, self._results = self._results, []
         return results
 
@@ -265,10 +265,10 @@ class Threaded:
         for connection in self.connections.values():
             connection.driver.close()
 
-    def _collect(self, deadline_s: float) -> None:
-        """Take in what workers have done, until all are idle or the deadline has passed."""
+    def _collect(self, deadline_s: float, buses: Collection[str]) -> None:
+        """Take in what workers have done, until those of `buses` are idle or the deadline has passed."""
         while True:
-            busy = any(w.jobs for w in self._workers.values())
+            busy = any(self._workers[bus].jobs for bus in buses)
             rest = deadline_s - wall_s()
             try:
                 if busy and rest > 0.0:

@@ -26,7 +26,7 @@ steps:
   - {id: purge, purge: {with: nitrogen, into: furnace, until_oxygen_below: 100 ppm, flow: 500 sccm}}
   - id: heat
     heat:
-      {with: furnace, to: 120 degC, ramp: 20 K/min, hold: 60 s, atmosphere: inert, under: {gas: nitrogen, flow: 200 sccm}}
+      {with: furnace, to: 120 degC, ramp: 20 K/min, hold: 9 s, atmosphere: inert, under: {gas: nitrogen, flow: 0.2 slm}}
   - {id: cool, cool: {with: furnace, below: 60 degC, natural: true, under: {gas: nitrogen, flow: 200 sccm}}}
   - {id: unload, unload: {from: furnace, into: nothing}}
 """
