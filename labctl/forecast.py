@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,12 @@ from labctl.twin import Mounted, build, spec, twin_bench
 
 COARSE_DEADMAN_S = 600.0
 """Dead-man of the twin's heaters in a forecast, whose scans are further apart than the real one."""
+
+UNUSED_S = 600.0
+"""A heater that was not read for longer was not in use (several coarse scans of an oven)."""
+
+Point = tuple[float, float | None]
+Profiles = dict[str, tuple[Point, ...]]
 
 
 class Rehearsal:
@@ -123,14 +130,17 @@ class StepForecast:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a run will take. attention: moments that need a person. profile: (t_s, degC) by heater, as set."""
+    """What a run will take. attention: moments that need a person.
+
+    profile: (t_s, degC) by heater, as the nominal plant got there; degC is None where the heater is not in use.
+    """
 
     duration_s: float
     steps: tuple[StepForecast, ...]
     nitrogen_l: float
     energy_kwh: float
     attention: tuple[tuple[float, str], ...]
-    profile: dict[str, tuple[tuple[float, float], ...]]
+    profile: Profiles
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -228,13 +238,22 @@ def _nitrogen_l(record: InMemory) -> float:
     return litres
 
 
-def _profile(record: InMemory) -> dict[str, tuple[tuple[float, float], ...]]:
-    """The working setpoints over time, where they bend: what the report draws as planned."""
-    profile = {}
+def _profile(record: InMemory) -> Profiles:
+    """The temperature of every heater over time, where it bends: what the report draws as planned.
+
+    (t_s, None) where it was not in use.
+    """
+    heaters = {instrument for instrument, signal, _ in record.channels if signal == "working_setpoint"}
+    profile: dict[str, tuple[Point, ...]] = {}
     for n, (instrument, signal, _) in enumerate(record.channels):
-        if signal == "working_setpoint":
-            points = [(t, v[n]) for t, v in record.rows if v[n] is not None]
-            profile[instrument] = _thinned([(t, round(v, 2)) for t, v in points if v is not None])
+        if signal == "temperature" and instrument in heaters:
+            points = [(t, round(value, 2)) for t, v in record.rows if (value := v[n]) is not None]
+            breaks = [i for i in range(1, len(points)) if points[i][0] - points[i - 1][0] > UNUSED_S]
+            drawn: list[Point] = []
+            for first, last in pairwise([0, *breaks, len(points)]):
+                stretch = points[first:last]
+                drawn += [*_thinned(stretch), (stretch[-1][0], None)] if stretch else []
+            profile[instrument] = tuple(drawn[:-1])
     return {name: points for name, points in profile.items() if points}
 
 

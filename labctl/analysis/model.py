@@ -126,7 +126,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The temperature a heater was planned to have: corner points in seconds since the start and degC."""
+    """The temperature a heater was forecast to have: seconds since the start, and degC or None while unused."""
 
     instrument: str
     t_s: tuple[float, ...]
@@ -135,7 +135,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A run, read from the record alone. Times are seconds since the run started."""
+    """A run, read from the record alone. Times are seconds since the run started.
+
+    watched_s: when its chambers were released from custody, which may be after the run's own end at `duration_s`.
+    """
 
     run_id: str
     plan: Plan
@@ -145,6 +148,7 @@ class Analysis:
     seed: int | None
     started_utc: str
     duration_s: float
+    watched_s: float
     planned_s: float | None
     steps: tuple[StepRecord, ...]
     verdict: Verdict

@@ -22,7 +22,10 @@ QUIET_TRIGGERS = frozenset({"START", "DONE"})
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A run's journal, read once. start_s: bench clock at START; end_s: at its last fact."""
+    """A run's journal, read once, with what the bench did meanwhile and until its chambers were cold.
+
+    start_s: bench clock at START; end_s: at the run's last fact; watched_s: at the end of custody.
+    """
 
     run: Run
     plan: Plan
@@ -30,6 +33,7 @@ class Record:
     events: tuple[Event, ...]
     start_s: float
     end_s: float
+    watched_s: float
     started_utc_ms: int
     head: str
     rows: int
@@ -55,8 +59,10 @@ def read_record(reader: Reader, run_id: str) -> Record:
     facts = reader.facts(run_id)
     first, end_s = reader.interval(run_id)
     started = next((f for f in facts if f.event.data.get("trigger") == "START"), facts[0])
-    bench = reader.events(BENCH_STREAM, kinds=("tripped", "alarm"))
-    events = [f.event for f in facts] + [e for e in bench if first <= e.t_s <= end_s]
+    events = [f.event for f in facts]
+    watched, watched_s = _custody(reader, events, end_s)
+    meanwhile = reader.events(BENCH_STREAM, kinds=("tripped", "alarm"))
+    events += [e for e in meanwhile if first <= e.t_s <= end_s] + watched
     rows, head = reader.streams()[run_id]
     return Record(
         run=run,
@@ -65,10 +71,25 @@ def read_record(reader: Reader, run_id: str) -> Record:
         events=tuple(sorted(events, key=lambda event: event.t_s)),
         start_s=started.event.t_s,
         end_s=end_s,
+        watched_s=watched_s,
         started_utc_ms=started.utc_ms,
         head=head,
         rows=rows,
     )
+
+
+def _custody(reader: Reader, events: list[Event], end_s: float) -> tuple[list[Event], float]:
+    """What happened after the run to the chambers that it left hot or under gas, and until when: release, or now."""
+    left = {e.data["chamber"] for e in events if e.kind == "custody_opened"}
+    found = []
+    for event in reader.events(BENCH_STREAM, kinds=("custody_gas_stopped", "custody_closed")):
+        if event.data["chamber"] in left and event.t_s >= end_s:
+            found.append(event)
+            if event.kind == "custody_closed":
+                left.discard(event.data["chamber"])
+    if left:
+        return found, max(end_s, reader.newest_mono_ms() / 1000)
+    return found, max([end_s, *(event.t_s for event in found)])
 
 
 def _plan(reader: Reader, created: dict[str, Any]) -> Plan:
@@ -138,12 +159,20 @@ def entered_values(record: Record) -> tuple[EnteredValue, ...]:
 
 
 def remarks(record: Record) -> tuple[Remark, ...]:
-    """Alarms, trips, changes of state that not every run has, and commands that did not succeed."""
+    """Alarms, trips, changes of state that not every run has, safe states, and commands that did not succeed."""
     found = []
+    made_safe: set[str] = set()
     for event in record.events:
+        at_s, data = event.t_s - record.start_s, event.data
+        if event.kind == "safe_started" and data["then"] != "complete":
+            made_safe.add(data["chamber"])
+        elif event.kind == "safe_item" and data.get("confirmed") and data["chamber"] in made_safe:
+            text = f"{data['chamber']}: {data['item'].replace('_', ' ')} confirmed"
+            found.append(Remark(at_s, "safe state", text))
+            continue
         described = _remark(event)
         if described is not None:
-            found.append(Remark(event.t_s - record.start_s, *described))
+            found.append(Remark(at_s, *described))
     return tuple(found)
 
 
@@ -163,6 +192,16 @@ def _remark(event: Event) -> tuple[str, str] | None:
             return str(data["trigger"]).lower(), f"{data.get('reason') or data['to']}{by}"
         case "result" if data["outcome"] != "ok":
             return f"command {data['outcome']}", str(data.get("detail", data["id"]))
+        case "safe_started" if data["then"] != "complete":
+            items = ", then ".join(item.replace("_", " ") for item in data["items"])
+            return "safe state", f"{data['chamber']}: {items}"
+        case "custody_opened":
+            gas = " and under gas" if data["gas"] else ""
+            return "custody", f"{data['chamber']}: hot{gas}; watched until it is cold"
+        case "custody_gas_stopped":
+            return "custody", f"{data['chamber']}: gas stopped"
+        case "custody_closed":
+            return "custody", f"{data['chamber']}: cold, released"
         case "purge_voided" if data.get("cause") != "opened":
             return "purge lost", f"{data['chamber']}: {data.get('cause', '')}"
         case "request" if not data.get("accepted", True):

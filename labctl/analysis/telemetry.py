@@ -8,16 +8,16 @@ from math import ceil
 import numpy as np
 
 from labctl.analysis.capacity import Floats
-from labctl.analysis.model import Profile, Series, StepRecord
+from labctl.analysis.model import Profile, Series
 from labctl.analysis.record import Record
-from labctl.protocol.plan import Cool, Cycle, Heat, Plan
+from labctl.protocol.plan import Cool, Cycle, Heat
 from labctl.store.reader import Bucket, Reader
 
 BUCKETS = 900
 """Stretches of time in a thinned-out series: at most two points each."""
 
-ROOM_C = 22.0
-"""Where a planned profile begins (assumed: the usual ambient temperature of a bench)."""
+JOINED_S = 60.0
+"""Readings no further apart are drawn as one line (assumed: the slowest scan of a heated chamber, six times over)."""
 
 UNREAD_S = 180.0
 """A flow that was not read for longer is not taken to have gone on (assumed: many scans, few litres)."""
@@ -48,13 +48,13 @@ def charted(reader: Reader, record: Record) -> tuple[Series, ...]:
 
 def thinned(reader: Reader, record: Record, instrument: str, signal: str, unit: str) -> Series:
     """One signal with the least and greatest good value of each of `BUCKETS` stretches."""
-    buckets = reader.series(instrument, signal, interval=record.interval, buckets=BUCKETS)
-    width_s = (record.end_s - record.start_s) / BUCKETS
+    buckets = reader.series(instrument, signal, interval=(record.start_s, record.watched_s), buckets=BUCKETS)
+    width_s = (record.watched_s - record.start_s) / BUCKETS
     t_s: list[float] = []
     value: list[float] = []
     before: Bucket | None = None
     for bucket in buckets:
-        if before is not None and bucket.t_s - before.t_s > 4 * width_s:
+        if before is not None and bucket.t_s - before.t_s > max(4 * width_s, JOINED_S):
             t_s.append((bucket.t_s + before.t_s) / 2 - record.start_s)
             value.append(np.nan)
         at = bucket.t_s - record.start_s
@@ -80,9 +80,12 @@ def gas_litres(reader: Reader, instrument: str, interval: tuple[float, float]) -
     buckets = reader.series(instrument, "flow", interval=interval, buckets=minutes)
     if not buckets:
         return None
+    # the flow of the first and the last minute reaches to the ends, as far as it was read
+    times = [bucket.t_s for bucket in buckets]
+    times[0], times[-1] = max(times[0] - UNREAD_S, interval[0]), min(times[-1] + UNREAD_S, interval[1])
     cm3 = sum(
-        (a.mean + b.mean) / 2 * (b.t_s - a.t_s) / 60
-        for a, b in pairwise(buckets)
+        (a.mean + b.mean) / 2 * (end - begin) / 60
+        for (a, b), (begin, end) in zip(pairwise(buckets), pairwise(times), strict=True)
         if b.t_s - a.t_s <= UNREAD_S
     )
     return cm3 / 1000
@@ -102,50 +105,14 @@ def cycler_samples(
     return elapsed, current, voltage
 
 
-def profiles(plan: Plan, steps: tuple[StepRecord, ...]) -> tuple[Profile, ...]:
-    """The temperature each heater was planned to have, from the plan's ramps and the forecast's times."""
-    corners: dict[str, list[tuple[float, float | None]]] = {}
-    by_id = {record.id: record for record in steps}
-    for step in plan.steps:
-        record = by_id[step.id]
-        if record.planned_start_s is None or record.planned_end_s is None:
-            continue
-        if isinstance(step, Heat):
-            points = corners.setdefault(step.heater, [(0.0, None)])
-            at = points[-1][1] if points[-1][1] is not None else ROOM_C
-            points += _heating(step, at, record.planned_start_s, record.planned_end_s)
-        elif isinstance(step, Cool) and step.heater in corners:
-            points = corners[step.heater]
-            at = points[-1][1] if points[-1][1] is not None else ROOM_C
-            points += _cooling(at, step.below_c, record.planned_start_s, record.planned_end_s)
-            points.append((record.planned_end_s, None))
+def profiles(record: Record) -> tuple[Profile, ...]:
+    """The temperature that each heater of the plan was forecast to have."""
+    forecast = record.forecast
+    origin = min((step["start_s"] for step in forecast.get("steps", ())), default=0.0)
+    heaters = dict.fromkeys(s.heater for s in record.plan.steps if isinstance(s, Heat | Cool))
+    drawn = {name: forecast.get("profile", {}).get(name) for name in heaters}
     return tuple(
-        Profile(heater, tuple(t for t, _ in points[1:]), tuple(v for _, v in points[1:]))
-        for heater, points in corners.items()
+        Profile(name, tuple(t - origin for t, _ in points), tuple(v for _, v in points))
+        for name, points in drawn.items()
+        if points
     )
-
-
-def _heating(step: Heat, at_c: float, start_s: float, end_s: float) -> list[tuple[float, float | None]]:
-    points: list[tuple[float, float | None]] = [(start_s, at_c)]
-    t_s = start_s
-    for segment in step.segments:
-        if segment.ramp_k_per_min:
-            t_s += abs(segment.target_c - at_c) / segment.ramp_k_per_min * 60
-        at_c = segment.target_c
-        points += [(t_s, at_c), (t_s + segment.hold_s, at_c)]
-        t_s += segment.hold_s
-    if step.after in ("cool", "off"):
-        points.append((max(t_s, end_s), None))
-    else:
-        points.append((max(t_s, end_s), at_c))
-    return points
-
-
-def _cooling(from_c: float, below_c: float, start_s: float, end_s: float) -> list[tuple[float, float | None]]:
-    """Newton's law through both ends, towards the room."""
-    if not from_c > below_c > ROOM_C:
-        return [(start_s, from_c), (end_s, below_c)]
-    share = np.linspace(0.0, 1.0, 25)
-    values = ROOM_C + (from_c - ROOM_C) * ((below_c - ROOM_C) / (from_c - ROOM_C)) ** share
-    times = start_s + (end_s - start_s) * share
-    return [(float(t), float(v)) for t, v in zip(times, values, strict=True)]

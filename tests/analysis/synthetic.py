@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from labctl.model.events import Event
+from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import (
     Cool,
     Cycle,
@@ -263,7 +263,7 @@ def make(path: Path, *, scan_s: float = 60.0, abort_at: str | None = None, seed:
             rows = [row(layout, step.id, now, t, length) for t in spread(until - now, scan_s, step.id)]
             if aborted:
                 events += aborting(until)
-            digest_t = max(until, events[-1].t_s)
+            digest_t = max(until, *(e.t_s for e in events if e.stream == RUN))
             store.commit([], utc, rows)
             digest = store.digest()
             extra = [Event(RUN, "telemetry_digest", digest, digest_t)] if digest else []
@@ -283,11 +283,17 @@ def utc(t_s: float) -> int:
 
 
 def forecast() -> dict[str, Any]:
-    steps, at = [], 0.0
+    steps: list[dict[str, Any]] = []
+    at = 0.0
     for step in PLAN.steps:
         steps.append({"id": step.id, "start_s": at, "end_s": at + PLANNED_S[step.id]})
         at += PLANNED_S[step.id]
-    return {"steps": steps, "duration_s": at, "nitrogen_l": 297.0, "energy_kwh": 21.0}
+    starts = {step["id"]: step["start_s"] for step in steps}
+    tube = [[starts["preheat"], 22.0], [starts["preheat"] + 9840.0, 350.0], [starts["pyrolyse"], 350.0]]
+    tube += [[starts["pyrolyse"] + 5400.0, 800.0], [starts["cool"], 800.0], [starts["unload"], 60.0]]
+    oven = [[starts["evaporate"], 40.0], [starts["age"], 40.0], [starts["age"], None], [starts["age"], 100.0]]
+    profile = {"oven": oven, "furnace": tube, "hotplate": [[0.0, 22.0]]}
+    return {"steps": steps, "duration_s": at, "nitrogen_l": 297.0, "energy_kwh": 21.0, "profile": profile}
 
 
 def spread(length: float, scan_s: float, step: str) -> list[float]:
@@ -360,5 +366,10 @@ def aborting(t: float) -> list[Event]:
             {**change, "from": "ABORTING", "to": "ABORTED", "trigger": "DONE"},
             t + 60,
         ),
+        Event(RUN, "safe_started", {"chamber": "tube", "then": "abort", "items": ["heat_off"]}, t),
+        Event(RUN, "safe_item", {"chamber": "tube", "item": "heat_off", "confirmed": True}, t + 1),
+        Event(RUN, "custody_opened", {"chamber": "tube", "gas": True, "run": RUN}, t + 60),
         Event(RUN, "run_ended", {"end_state": "ABORTED", "reason": trip["message"]}, t + 60),
+        Event(BENCH_STREAM, "custody_gas_stopped", {"chamber": "tube"}, t + 28_000),
+        Event(BENCH_STREAM, "custody_closed", {"chamber": "tube"}, t + 30_000),
     ]
