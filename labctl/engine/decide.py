@@ -11,14 +11,19 @@ from typing import Any, NamedTuple
 from labctl.engine import procedure, safe, supervisor
 from labctl.engine.context import Context
 from labctl.engine.evolve import with_tally
+from labctl.engine.machine import ACTING
 from labctl.engine.requests import handle
 from labctl.engine.scan import Scan
 from labctl.engine.state import BenchState, RunState
 from labctl.engine.steps import BEHAVIOURS
+from labctl.engine.steps.confirm import resolve
 from labctl.model.commands import Command, Request, Result
 from labctl.model.events import Event
 from labctl.model.readings import Image
 from labctl.protocol.plan import AnyStep, Heat
+
+STALL = 2.5
+"""Scans without which a bench was not observed: the factor of a reading's greatest age (assumed)."""
 
 IDLE_SCAN_S = 5.0
 """How often labctl looks at a bench on which nothing is in use (assumed)."""
@@ -59,8 +64,12 @@ def decide(context: Context, state: BenchState, inputs: Inputs) -> Decision:
     scan.estopped = inputs.estop
     if inputs.recovered:
         _recover(scan)
+    elif inputs.dt_s > STALL * IDLE_SCAN_S and inputs.dt_s > STALL * period_s(context, state):
+        _void_proofs(scan, f"not observed for {inputs.dt_s:.0f} s")
     for result in inputs.results:
         _note(scan, result)
+    if scan.state.pending:
+        resolve(scan)
     for request in inputs.requests:
         handle(scan, request)
     if inputs.estop:
@@ -101,23 +110,33 @@ def _recover(scan: Scan) -> None:
             "readback": {},
         }
         scan.emit("result", data, command["stream"])
+    _void_proofs(scan, "the controller was restarted")
     for run in list(scan.state.runs.values()):
         if run.end_state is None and procedure.accepts(run, "HOLD"):
             procedure.command(
                 scan, run.run_id, "HOLD", reason="the controller was restarted", actor="labctl", hold="cool"
             )
     for name, chamber in scan.state.chambers.items():
-        if chamber.lease is not None and chamber.safe is None:
+        if (chamber.lease is not None or chamber.programmed_a) and chamber.safe is None:
             safe.start(scan, scan.context.rigs[name], "the controller was restarted", "hold", chamber.run)
+
+
+def _void_proofs(scan: Scan, cause: str) -> None:
+    """What must last without a break was not seen to last: flow, purge and votes are proven anew."""
+    for name, chamber in scan.state.chambers.items():
+        for proof in ("flow_ok_s", "clean_s", "vote_s", "washed_cm3"):
+            scan.tally.pop(f"{name}/{proof}", None)
+        if chamber.purged:
+            scan.emit("purge_voided", {"chamber": name, "cause": cause}, chamber.run)
 
 
 def _stop_everything(scan: Scan) -> None:
     """The e-stop: every run aborts, and every chamber that labctl has energised becomes safe."""
     for run in list(scan.state.runs.values()):
-        if run.state not in ("ABORTING", "ABORTED") and procedure.accepts(run, "ABORT"):
+        if run.end_state is None and procedure.accepts(run, "ABORT"):
             procedure.command(scan, run.run_id, "ABORT", reason="e-stop", actor="e-stop", person=True)
     for name, chamber in scan.state.chambers.items():
-        if chamber.energised and chamber.safe is None and chamber.custody is None:
+        if chamber.energised and chamber.custody is None:
             safe.start(scan, scan.context.rigs[name], "e-stop", "abort", chamber.run)
 
 
@@ -125,7 +144,7 @@ def _advance_run(scan: Scan, run_id: str) -> None:
     run = scan.state.runs[run_id]
     if run.state == "RUNNING":
         _advance_steps(scan, run)
-    elif run.end_state is None:
+    elif run.end_state is None or run.state in ACTING:
         procedure.advance(scan, run)
 
 

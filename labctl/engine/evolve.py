@@ -50,7 +50,7 @@ def _chamber_taken(state: BenchState, data: Data, event: Event) -> BenchState:
 
 
 def _chamber_released(state: BenchState, data: Data, event: Event) -> BenchState:
-    return _put_chamber(state, data["chamber"], run=None, atmosphere="air")
+    return _put_chamber(state, data["chamber"], run=None, atmosphere="air", purged=False)
 
 
 def _state_changed(state: BenchState, data: Data, event: Event) -> BenchState:
@@ -81,7 +81,9 @@ def _run_ended(state: BenchState, data: Data, event: Event) -> BenchState:
 
 
 def _step_started(state: BenchState, data: Data, event: Event) -> BenchState:
-    state = _put_step(state, event.stream, StepState(data["id"], "enter", event.t_s, event.t_s))
+    state = _put_step(
+        state, event.stream, StepState(data["id"], "enter", event.t_s, event.t_s, entered_s=event.t_s)
+    )
     if data.get("atmosphere"):
         state = _put_chamber(state, data["chamber"], atmosphere=data["atmosphere"])
     return state
@@ -90,9 +92,9 @@ def _step_started(state: BenchState, data: Data, event: Event) -> BenchState:
 def _step_phase(state: BenchState, data: Data, event: Event) -> BenchState:
     step = state.runs[event.stream].active[data["id"]]
     merged = {**step.data, **data.get("data", {})}
-    return _put_step(
-        state, event.stream, replace(step, phase=data["phase"], phase_s=event.t_s, data=merged, failed=None)
-    )
+    entered_s = event.t_s if data["phase"] == "enter" else step.entered_s
+    changes = {"phase": data["phase"], "phase_s": event.t_s, "entered_s": entered_s, "data": merged}
+    return _put_step(state, event.stream, replace(step, **changes, failed=None))
 
 
 def _step_done(state: BenchState, data: Data, event: Event) -> BenchState:
@@ -196,20 +198,30 @@ def _chamber_cold(state: BenchState, data: Data, event: Event) -> BenchState:
 def _tripped(state: BenchState, data: Data, event: Event) -> BenchState:
     chamber = state.chambers[data["chamber"]]
     latched, distrusted = chamber.latched, chamber.distrusted
+    tripped_run = chamber.tripped_run
     if data["latched"]:
-        latched = (*latched, data["guard"])
+        latched, tripped_run = (*latched, data["guard"]), data["run"]
     if data.get("distrust"):
         distrusted = tuple(dict.fromkeys((*distrusted, data["distrust"])))
-    return _put_chamber(state, data["chamber"], latched=latched, distrusted=distrusted)
+    return _put_chamber(
+        state, data["chamber"], latched=latched, tripped_run=tripped_run, distrusted=distrusted
+    )
 
 
 def _trips_reset(state: BenchState, data: Data, event: Event) -> BenchState:
-    return _put_chamber(state, data["chamber"], latched=())
+    return _put_chamber(state, data["chamber"], latched=(), tripped_run=None)
 
 
 def _safe_started(state: BenchState, data: Data, event: Event) -> BenchState:
     items = {
-        name: {"confirmed": False, "tries": 0, "last_s": None, "command": None, "acked": False}
+        name: {
+            "confirmed": False,
+            "tries": 0,
+            "first_s": None,
+            "last_s": None,
+            "command": None,
+            "acked": False,
+        }
         for name in data["items"]
     }
     safe = {"cause": data["cause"], "then": data["then"], "since_s": event.t_s, "items": items}
@@ -220,7 +232,9 @@ def _safe_item(state: BenchState, data: Data, event: Event) -> BenchState:
     safe = state.chambers[data["chamber"]].safe
     if safe is None:
         return state
-    changed = {k: data[k] for k in ("confirmed", "tries", "last_s", "command", "acked") if k in data}
+    changed = {
+        k: data[k] for k in ("confirmed", "tries", "first_s", "last_s", "command", "acked") if k in data
+    }
     items = {**safe["items"], data["item"]: {**safe["items"][data["item"]], **changed}}
     return _put_chamber(state, data["chamber"], safe={**safe, "items": items})
 

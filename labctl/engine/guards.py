@@ -14,7 +14,7 @@ from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import ChamberState
 from labctl.model.limits import limit
-from labctl.model.readings import BAD, SILENT
+from labctl.model.readings import BAD, NOT_READY, SILENT
 
 Tightened = Mapping[str, float]
 Guard = Callable[[Scan, Rig, ChamberState, Tightened], None]
@@ -31,6 +31,9 @@ def _hold(
     elif how == "cool" and chamber.lease is not None and chamber.safe is None:
         _tripped(scan, rig, guard, "heater off", message, value, bound, latched=False)
         safe.start(scan, rig, message, "hold", chamber.run)
+    elif how == "cool" and safe.is_ramping(chamber):
+        _tripped(scan, rig, guard, "heater off", message, value, bound, latched=False)
+        safe.end_ramp(scan, rig, chamber.run, message)
 
 
 def _abort(
@@ -49,7 +52,7 @@ def _abort(
     run = scan.state.runs.get(chamber.run or "")
     if run is not None and procedure.accepts(run, "ABORT"):
         procedure.command(scan, run.run_id, "ABORT", reason=message, actor=f"guard {guard}")
-    elif chamber.custody is None:
+    else:
         safe.start(scan, rig, message, "abort", chamber.run)
 
 
@@ -65,7 +68,9 @@ def _tripped(
     latched: bool,
     distrust: str | None = None,
 ) -> None:
+    chamber = scan.state.chambers[rig.name]
     data = {
+        "run": chamber.run or (chamber.custody or {}).get("run"),
         "guard": guard,
         "chamber": rig.name,
         "action": action,
@@ -75,7 +80,7 @@ def _tripped(
         "latched": latched,
         "distrust": distrust,
     }
-    scan.emit("tripped", data, scan.state.chambers[rig.name].run)
+    scan.emit("tripped", data, chamber.run)
 
 
 def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
@@ -106,41 +111,46 @@ def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tig
         message = (
             f"{rig.name}: {hottest:.1f} degC is above the limit of {bound:.1f} degC; heater off, gas kept on"
         )
-        _abort(scan, rig, "over_temperature", message, hottest, bound, rig.heater)
+        seen_by = next(t for t in rig.thermometers if scan.good(rig, t, "temperature") == hottest)
+        _abort(scan, rig, "over_temperature", message, hottest, bound, seen_by)
 
 
 def sensor(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
-    """The heater's own thermometer says that it is broken or out of range: latched abort."""
+    """The heater's own thermometer is broken, out of range, or not ready while it heats: latched abort."""
     reading = scan.image.get(rig.temperatures[0]) if rig.temperatures else None
     count = f"{rig.name}/sensor_n"
-    if reading is None or reading.quality != BAD:
+    wrong = (BAD, NOT_READY) if chamber.lease is not None else (BAD,)
+    if reading is None or reading.quality not in wrong:
         scan.tally.pop(count, None)
     elif scan.add(count, 1.0) >= limit("trip_scans", tightened):
         message = f"{rig.name}: the thermometer of {rig.heater} is broken or out of range; heater off"
         _abort(scan, rig, "sensor", message, reading.value, 0.0, rig.heater)
 
 
-def _is_guarded_by_gas(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
+def _is_guarded_by_gas(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> bool:
     if chamber.atmosphere != "inert" or rig.gas is None:
         return False
-    return chamber.lease is not None or max(scan.temperatures(rig), default=0.0) > limit("T_inert")
+    return chamber.lease is not None or max(scan.temperatures(rig), default=0.0) > limit("T_inert", tightened)
 
 
 def nitrogen_low(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
     """Measured flow below 80 % of the commanded, or its controller silent: heater off, held."""
     flow = scan.good(rig, rig.gas, "flow")
     bound = limit("nitrogen_low_fraction", tightened) * chamber.flow_sccm
-    low = (flow is None or flow < bound) and _is_guarded_by_gas(scan, rig, chamber)
-    if scan.lasting(f"{rig.name}/n2_low_s", low) >= limit("nitrogen_low_for", tightened) and low:
-        shown = "silent" if flow is None else f"{flow:.0f} sccm"
-        message = f"{rig.name}: N2 is {shown}, below {bound:.0f} sccm; heater off, gas kept on"
+    low = (flow is None or flow < bound) and _is_guarded_by_gas(scan, rig, chamber, tightened)
+    lasted = scan.lasting(f"{rig.name}/n2_low_s", low)
+    acts = low and lasted >= limit("nitrogen_low_for", tightened)
+    alarm, shown = f"{rig.name}/nitrogen", "silent" if flow is None else f"{flow:.0f} sccm"
+    message = f"{rig.name}: N2 is {shown}, below {bound:.0f} sccm; heater off, gas kept on"
+    scan.alarm(alarm, acts, message, run=chamber.run, priority="critical")
+    if acts:
         _hold(scan, rig, "nitrogen_low", "cool", message, flow, bound)
 
 
 def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
     """Measured flow below protective_flow: heater off, held; without recovery for 10 min: abort."""
     flow = scan.good(rig, rig.gas, "flow")
-    lost = (flow is None or flow < rig.protective_sccm) and _is_guarded_by_gas(scan, rig, chamber)
+    lost = (flow is None or flow < rig.protective_sccm) and _is_guarded_by_gas(scan, rig, chamber, tightened)
     lasted = scan.lasting(f"{rig.name}/n2_lost_s", lost)
     if not lost or lasted < limit("nitrogen_low_for", tightened):
         return
@@ -155,7 +165,7 @@ def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tighte
 def oxygen_high(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
     """Oxygen while hot: an alarm above purge_oxygen, heater off above oxygen_trip. Only a high good reading acts."""
     oxygen = scan.good(rig, rig.analyser, "oxygen")
-    guarded = oxygen is not None and _is_guarded_by_gas(scan, rig, chamber)
+    guarded = oxygen is not None and _is_guarded_by_gas(scan, rig, chamber, tightened)
     alarmed = guarded and oxygen is not None and oxygen > limit("purge_oxygen", tightened)
     scan.alarm(f"{rig.name}/oxygen", alarmed, f"{rig.name}: oxygen while hot", run=chamber.run)
     bound = limit("oxygen_trip", tightened)
@@ -173,9 +183,7 @@ def silent(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) ->
     """An instrument in use does not answer: alarm, then hold, and abort when it is the heater's."""
     for name, key in rig.pulses.items():
         reading = scan.image.get(key)
-        quiet = reading is not None and (
-            reading.quality == SILENT or scan.now - reading.t_s > rig.max_age_s[name]
-        )
+        quiet = reading is None or reading.quality == SILENT or scan.now - reading.t_s > rig.max_age_s[name]
         lasted = scan.lasting(f"{rig.name}/{name}/silent_s", quiet)
         scan.alarm(
             f"{rig.name}/{name}/silent",

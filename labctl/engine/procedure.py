@@ -8,7 +8,7 @@ from labctl.engine import custody, safe
 from labctl.engine.context import Rig
 from labctl.engine.machine import ACTING, next_state
 from labctl.engine.scan import Scan
-from labctl.engine.state import RunState
+from labctl.engine.state import ChamberState, RunState
 from labctl.model.limits import limit
 
 
@@ -55,7 +55,7 @@ def advance(scan: Scan, run: RunState) -> None:
     """End an -ING state whose work is confirmed, and stop a run that was held for too long."""
     if run.state in ACTING and _is_done(scan, run):
         _done(scan, run)
-    elif run.state in ("HELD", "PAUSED") and scan.now - run.state_s >= limit("held_max"):
+    elif run.state in ("HOLDING", "HELD", "PAUSED") and scan.now - run.state_s >= limit("held_max"):
         reason = f"{run.state} for {limit('held_max') / 3600:.0f} h"
         command(scan, run.run_id, "STOP", reason=reason, actor="labctl")
 
@@ -73,7 +73,9 @@ def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
     match run.state:
         case "HOLDING" | "PAUSING":
             for rig in rigs_of(scan, run.run_id):
-                if run.state == "HOLDING" and run.hold == "cool" and scan.state.chambers[rig.name].energised:
+                chamber = scan.state.chambers[rig.name]
+                cool = run.state == "HOLDING" and run.hold == "cool" and chamber.energised
+                if cool or not _can_maintain(scan, rig, chamber):
                     safe.start(scan, rig, reason, "hold", run.run_id)
                 else:
                     _freeze_ramp(scan, rig, run)
@@ -89,11 +91,32 @@ def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
             for step in run.active.values():
                 scan.phase(run, step, "enter")
         case "IDLE" if trigger == "RESET":
-            for name, chamber in scan.state.chambers.items():
-                if chamber.latched and chamber.run in (None, run.run_id):
-                    scan.emit("trips_reset", {"chamber": name}, run.run_id)
+            for name in trips_of(scan, run.run_id):
+                scan.emit("trips_reset", {"chamber": name}, run.run_id)
         case _:
             pass
+
+
+def trips_of(scan: Scan, run_id: str) -> list[str]:
+    """The chambers whose latched trips go with the RESET of this run."""
+    return [n for n, c in scan.state.chambers.items() if c.latched and c.tripped_run == run_id]
+
+
+def _can_maintain(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
+    """Heat may stay on only while heater, sensor and gas are proven good."""
+    if chamber.lease is None:
+        return True
+    if (
+        scan.good(rig, rig.heater, "temperature") is None
+        or scan.good(rig, rig.heater, "working_setpoint") is None
+    ):
+        return False
+    if rig.gas is None or chamber.atmosphere != "inert":
+        return True
+    flow = scan.good(rig, rig.gas, "flow")
+    return flow is not None and flow >= max(
+        limit("nitrogen_low_fraction") * chamber.flow_sccm, rig.protective_sccm
+    )
 
 
 def _freeze_ramp(scan: Scan, rig: Rig, run: RunState) -> None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import procedure
+from labctl.engine import procedure, safe
 from labctl.engine.machine import COMMANDS, allowed_commands
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState
-from labctl.engine.steps.people import refusal
+from labctl.engine.steps.people import is_number, refusal
 from labctl.model.commands import Request
+from labctl.model.events import BENCH_STREAM
+from labctl.model.limits import limit
+
+SETTLED = {
+    "stop": ("STOPPING", "STOPPED", "ABORTING", "ABORTED", "COMPLETE"),
+    "abort": ("ABORTING", "ABORTED", "COMPLETE"),
+}
+"""States in which what is asked is so already: asking twice does no harm and is no mistake."""
+
+WHY = "say what the cause was (--reason)"
 
 NEVER_EXPIRE = frozenset({"stop", "abort"})
 
@@ -18,19 +28,37 @@ def handle(scan: Scan, request: Request) -> None:
     """Carry out one request, or refuse it with the reason."""
     reason = _refusal(scan, request)
     accepted = reason is None
-    if accepted:
+    already = _is_so_already(scan, request) if accepted else None
+    if accepted and already is None:
         match request.verb:
             case "submit":
                 _submit(scan, request)
             case "answer":
                 _answer(scan, request)
+            case "temperature":
+                scan.tally[f"{request.args['chamber']}/person_c"] = float(request.args["temperature_c"])
+            case "clear" if request.run is None:
+                scan.emit(
+                    "trips_reset", {"chamber": request.args["chamber"], "reason": request.args["reason"]}
+                )
             case _:
                 _command(scan, request)
-    outcome = "accepted" if accepted else f"refused: {reason}"
+    outcome = f"accepted: {already}" if already else "accepted" if accepted else f"refused: {reason}"
     data: dict[str, Any] = {"request": request.id, "verb": request.verb, "actor": request.actor}
     data |= {"accepted": accepted, "outcome": outcome, "run": request.run}
     scan.emit("request", data, request.run)
     scan.settled.append((request.id, outcome, accepted))
+
+
+def _is_so_already(scan: Scan, request: Request) -> str | None:
+    run = scan.state.runs.get(request.run or "")
+    if run is None or run.state not in SETTLED.get(request.verb, ()) or request.verb.upper() in _allowed(run):
+        return None
+    return f"{run.run_id} is {run.state} already"
+
+
+def _allowed(run: RunState) -> tuple[str, ...]:
+    return allowed_commands(run.state, cleared=run.cleared)
 
 
 def _refusal(scan: Scan, request: Request) -> str | None:
@@ -38,35 +66,80 @@ def _refusal(scan: Scan, request: Request) -> str | None:
         return "it expired before it was read"
     if request.verb == "submit":
         return _cannot_submit(scan, request)
+    if request.verb == "temperature":
+        return _cannot_believe(scan, request)
+    if request.verb == "clear" and request.run is None:
+        return _cannot_clear(scan, request)
     run = scan.state.runs.get(request.run or "")
     if run is None:
         return f"no run {request.run} on this bench"
     if request.expected_state is not None and run.state != request.expected_state:
         return f"{run.run_id} is {run.state}, not {request.expected_state}"
     if request.verb == "answer":
-        prompt = run.prompts.get(request.args.get("prompt", ""))
+        prompt = run.prompts.get(str(request.args.get("prompt")))
         return refusal(prompt, request.args) if prompt else "nobody is asked that now"
     trigger = request.verb.upper()
     if trigger not in COMMANDS:
         return f"unknown command {request.verb}"
+    if _is_so_already(scan, request):
+        return None
     if not procedure.accepts(run, trigger):
-        allowed = ", ".join(allowed_commands(run.state, cleared=run.cleared)) or "none"
-        return f"{run.run_id} is {run.state}; allowed now: {allowed}"
+        return f"{run.run_id} is {run.state}; allowed now: {', '.join(_allowed(run)) or 'none'}"
     if trigger == "START":
         return _cannot_start(scan, run)
     if trigger == "CLEAR" and not request.args.get("reason"):
-        return "say what the cause was (--reason)"
+        return WHY
+    if trigger == "RESET" and not run.cleared and not request.args.get("reason"):
+        return WHY if procedure.trips_of(scan, run.run_id) else None
+    if trigger in ("RESTART", "RESUME"):
+        return _cannot_go_on(scan, run)
+    return None
+
+
+def _cannot_go_on(scan: Scan, run: RunState) -> str | None:
+    """A safe state once begun is carried through before anything heats again."""
+    for rig in procedure.rigs_of(scan, run.run_id):
+        chamber = scan.state.chambers[rig.name]
+        if chamber.safe is not None and not safe.is_done(chamber):
+            return f"{rig.name} is still being made safe"
+    return "the e-stop is set" if scan.estopped else None
+
+
+def _cannot_clear(scan: Scan, request: Request) -> str | None:
+    """Trips of no run are cleared at the chamber; those of a run by CLEAR and RESET of it."""
+    chamber = scan.state.chambers.get(str(request.args.get("chamber")))
+    if chamber is None or not chamber.latched:
+        return f"nothing has tripped in {request.args.get('chamber')}"
+    owner = scan.state.runs.get(chamber.tripped_run or "")
+    if owner is not None and owner.state != "IDLE":
+        return f"clear and reset {owner.run_id}, which it tripped"
+    return None if request.args.get("reason") else WHY
+
+
+def _cannot_believe(scan: Scan, request: Request) -> str | None:
+    """A temperature that a person measured counts where thermometers cannot vote, never against a hot one."""
+    name, value = str(request.args.get("chamber")), request.args.get("temperature_c")
+    if name not in scan.state.chambers:
+        return f"no chamber {name} on this bench"
+    if not is_number(value):
+        return "temperature_c must be a number"
+    hottest = max(scan.temperatures(scan.context.rigs[name]), default=None)
+    if hottest is not None and hottest >= limit("T_gas_off"):
+        return f"{name} reads {hottest:.0f} degC"
     return None
 
 
 def _cannot_submit(scan: Scan, request: Request) -> str | None:
     if "against" in request.args:
         return str(request.args["against"])
-    if request.args["plan"] not in scan.context.plans:
+    plan, run = str(request.args.get("plan")), request.args.get("run")
+    if plan not in scan.context.plans:
         return "its plan is not on this bench"
-    if request.args["run"] in scan.state.runs:
-        return f"run {request.args['run']} exists already"
-    return _busy(scan, request.args["plan"])
+    if not isinstance(run, str) or not run or run == BENCH_STREAM:
+        return "a run needs a name"
+    if run in scan.state.runs:
+        return f"run {run} exists already"
+    return _busy(scan, plan)
 
 
 def _cannot_start(scan: Scan, run: RunState) -> str | None:
@@ -100,7 +173,7 @@ def _busy(scan: Scan, plan_hash: str) -> str | None:
 
 def _submit(scan: Scan, request: Request) -> None:
     run, plan_hash = request.args["run"], request.args["plan"]
-    scan.emit("run_created", {"run": run, "plan": plan_hash, **request.args.get("about", {})}, run)
+    scan.emit("run_created", {**request.args.get("about", {}), "run": run, "plan": plan_hash}, run)
     if "forecast" in request.args:
         scan.emit("run_forecast", request.args["forecast"], run)
 

@@ -33,8 +33,8 @@ def _heat_off(scan: Scan, rig: Rig, chamber: ChamberState) -> tuple[str, str, di
 
 
 def _heat_is_off(scan: Scan, rig: Rig, chamber: ChamberState, acked: bool) -> bool:
-    if f"{rig.heater}.output" not in scan.image:
-        return acked
+    if rig.kind != "tube" and f"{rig.heater}.output" not in scan.image:
+        return acked  # ovens have no question for it
     output = scan.good(rig, rig.heater, "output")
     return acked and output is not None and output <= 0.0
 
@@ -88,7 +88,7 @@ ITEMS: dict[str, Item] = {
 
 
 def start(scan: Scan, rig: Rig, cause: str, then: str, run: str | None) -> None:
-    """Begin (or harden) the safe state of a chamber. `then`: "hold", "stop", "abort" or "complete".
+    """Begin (or harden) the safe state of a chamber, in custody too. `then`: "hold", "stop", "abort" or "complete".
 
     A procedure under way is restarted only by a harder one, so that no item is lost and none begins anew for ever.
     """
@@ -112,20 +112,25 @@ def advance(scan: Scan, rig: Rig, run: str | None) -> None:
         if progress["confirmed"]:
             continue
         _advance_item(scan, rig, name, progress, run)
-        if name == "ramp_down" and not _item(scan, rig, name)["confirmed"]:
+        if is_ramping(scan.state.chambers[rig.name]):
             return  # a controlled stop needs its heater until it is cool enough
+
+
+def is_ramping(chamber: ChamberState) -> bool:
+    """A controlled stop still heats."""
+    return bool(chamber.safe and not chamber.safe["items"].get("ramp_down", {"confirmed": True})["confirmed"])
+
+
+def end_ramp(scan: Scan, rig: Rig, run: str | None, why: str) -> None:
+    """Heat no longer while stopping: go on to `heat_off` in this scan."""
+    data = {"chamber": rig.name, "item": "ramp_down", "confirmed": True, "why": why}
+    scan.emit("safe_item", data, run)
+    advance(scan, rig, run)
 
 
 def is_done(chamber: ChamberState) -> bool:
     """Every item was read back as wanted."""
     return chamber.safe is not None and all(i["confirmed"] for i in chamber.safe["items"].values())
-
-
-def _item(scan: Scan, rig: Rig, name: str) -> Data:
-    safe = scan.state.chambers[rig.name].safe
-    assert safe is not None
-    item: Data = safe["items"][name]
-    return item
 
 
 def _advance_item(scan: Scan, rig: Rig, name: str, progress: Data, run: str | None) -> None:
@@ -137,15 +142,21 @@ def _advance_item(scan: Scan, rig: Rig, name: str, progress: Data, run: str | No
         scan.emit("safe_item", base | {"confirmed": True}, run)
         scan.alarm(alarm, False, "", run=run)
         return
-    waiting = progress["command"] in scan.state.pending
+    waiting = "unknown_s" not in scan.state.pending.get(progress["command"], {"unknown_s": None})
     due = progress["last_s"] is None or scan.now - progress["last_s"] >= limit("item_retry")
     if due and not waiting and not (name == "ramp_down" and progress["acked"]):
         instrument, verb, args = action
         until = scan.now + 86400.0 if verb == "heat" else None
         command = scan.send(rig, instrument, verb, args, run=run, until_s=until, why=f"safe state: {name}")
-        tries = {"tries": progress["tries"] + 1, "last_s": scan.now, "command": command, "acked": False}
+        first_s = scan.now if progress["first_s"] is None else progress["first_s"]
+        tries = {"tries": progress["tries"] + 1, "first_s": first_s, "last_s": scan.now}
+        tries |= {"command": command, "acked": False}
         scan.emit("safe_item", base | tries, run)
-    assert chamber.safe is not None
-    if name != "ramp_down" and scan.now - chamber.safe["since_s"] >= limit("no_progress"):
+    first_s = progress["first_s"]
+    if first_s is None or scan.now - first_s < limit("no_progress"):
+        return
+    if name != "ramp_down":
         message = f"{ROOM_CHECK} {rig.name}: {name} is not confirmed. {item.by_hand} labctl goes on trying."
         scan.alarm(alarm, True, message, run=run, priority="critical")
+    elif not progress["acked"]:
+        scan.emit("safe_item", base | {"confirmed": True, "why": "the ramp is not accepted"}, run)

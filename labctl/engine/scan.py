@@ -16,6 +16,8 @@ from labctl.model.events import BENCH_STREAM, Event
 from labctl.model.readings import Image, good
 
 ENERGISING = frozenset({"heat", "source", "stir", "renew"})
+OBSERVED = 2.5
+"""Scan periods that one reading may stand for: as the greatest age of a reading (assumed)."""
 
 
 class Scan:
@@ -72,6 +74,10 @@ class Scan:
                 del tally[key]
             return 0.0
         return self.now - tally.setdefault(key, self.now)
+
+    def credit_s(self, rig: Rig) -> float:
+        """How much of the time since the scan before was observed: a scan that came late proves no more."""
+        return min(self.dt_s, OBSERVED * rig.scan_s)
 
     def add(self, key: str, amount: float) -> float:
         """Accumulate, and return the new total."""

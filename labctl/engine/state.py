@@ -15,7 +15,10 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """An active step: which phase of its behaviour, since when, and the phase's own data."""
+    """An active step: which phase of its behaviour, since when, and the phase's own data.
+
+    entered_s: when it last began from "enter"; since then no time was held or paused.
+    """
 
     id: str
     phase: str
@@ -24,6 +27,7 @@ class StepState:
     data: Data = field(default_factory=dict)
     awaits: tuple[str, ...] = ()
     failed: str | None = None
+    entered_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,8 @@ class ChamberState:
 
     run: whose steps use it, or None. atmosphere: of the present stage. energised: labctl has heated or driven it and
     nobody has proven it cold since. purged: oxygen is proven washed out. flow_sccm: gas last commanded.
-    latched: guards that tripped and wait for CLEAR. distrusted: sensors without a vote. safe: the safe state in
-    progress, item by item. custody: what remains to be watched after it.
+    latched: guards that tripped and wait for CLEAR; tripped_run: whose RESET lets them go. distrusted: sensors
+    without a vote. safe: the safe state in progress, item by item. custody: what remains to be watched after it.
     """
 
     run: str | None = None
@@ -78,6 +82,7 @@ class ChamberState:
     programmed_a: float = 0.0
     lease: Lease | None = None
     latched: tuple[str, ...] = ()
+    tripped_run: str | None = None
     distrusted: tuple[str, ...] = ()
     safe: Data | None = None
     custody: Data | None = None

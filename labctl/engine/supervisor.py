@@ -35,7 +35,7 @@ def advance(scan: Scan, rig: Rig) -> None:
     chambers = scan.state.chambers
     if rig.gas is not None:
         watch_purge(scan, rig)
-    if rig.kind == "tube":
+    if rig.kind in ("tube", "oven"):
         custody.watch_heat(scan, rig)
     for name, guard in guards.GUARDS.items():
         tightened = rig.guards.get(name)
@@ -52,7 +52,8 @@ def advance(scan: Scan, rig: Rig) -> None:
     if chamber.safe is not None and safe.is_done(chamber) and (run is None or run.end_state is not None):
         custody.open_or_release(scan, rig, chamber.safe["cause"], chamber.run)
     if chamber.custody is not None:
-        custody.advance(scan, rig)
+        if chamber.safe is None:
+            custody.advance(scan, rig)
     elif (
         chamber.energised and chamber.lease is None and rig.kind == "oven" and custody.is_open_cold(scan, rig)
     ):

@@ -45,7 +45,7 @@ def cycle(scan: Scan, run: RunState, state: StepState, step: Cycle, rig: Rig) ->
             if confirmed(scan, rig, state):
                 scan.finish(run, state, cycles=step.cycles, current_a=state.data["current_a"])
                 return
-    if scan.now - state.started_s > step.timeout_s:
+    if scan.now - state.entered_s > step.timeout_s:
         reason = f"{step.id}: half cycle {half + 1} did not end within {step.timeout_s / 3600:.1f} h in all"
         procedure.fault(scan, run.run_id, reason, hold="cool")
 
@@ -64,7 +64,7 @@ def _source(
     current_a = step.rate_c * step.specific_current_ma_per_g * mass_mg * 1e-6
     scan.phase(run, state, "source", half=half, current_a=current_a)
     args = {"voltage_v": target_v, "limit_a": current_a}
-    until = state.started_s + step.timeout_s
+    until = scan.now + step.timeout_s
     scan.send(rig, step.cycler, "source", args, run=run.run_id, step=step.id, until_s=until)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import Data, StepState
+from labctl.model.limits import limit
 
 RESOLVE_FOR_S = 10.0
 """How long a command with a lost reply may stay unresolved (assumed: ten furnace scans)."""
@@ -18,34 +19,55 @@ READ_BACK: Mapping[str, tuple[str, str]] = {
 }
 """Verb -> the signal that shows it, and the argument that it must show."""
 
-SHOWS: Mapping[str, tuple[str, float]] = {"open_circuit": ("output", 0.0), "source": ("output", 1.0)}
-
 
 def confirmed(scan: Scan, rig: Rig, step: StepState) -> bool:
     """All commands that the step waits for were read back as wanted."""
-    for command_id in step.awaits:
-        command = scan.state.pending.get(command_id)
-        if command is not None and "unknown_s" in command:
-            _resolve(scan, rig, command)
     return not step.awaits
 
 
-def _resolve(scan: Scan, rig: Rig, command: Data) -> None:
-    shown, wanted = _expected(command)
-    value = scan.good(rig, command["instrument"], shown)
-    outcome = None
-    if value is not None and wanted is not None and abs(value - wanted) <= max(0.5, 0.005 * abs(wanted)):
-        outcome, detail = "ok", f"resolved by read-back: {shown} is {value:g}"
-    elif scan.now - command["unknown_s"] >= RESOLVE_FOR_S:
-        outcome, detail = "failed", f"reply lost, and {shown} does not show it"
-    if outcome is not None:
+def resolve(scan: Scan) -> None:
+    """Settle every command whose reply was lost, whoever waits for it and whatever state its run is in."""
+    for command in list(scan.state.pending.values()):
+        if "unknown_s" not in command:
+            continue
+        shown = _shown(scan, scan.context.rigs[command["chamber"]], command)
+        if shown is not None:
+            outcome, detail = "ok", f"resolved by read-back: {shown}"
+        elif scan.now - command["unknown_s"] >= RESOLVE_FOR_S:
+            outcome, detail = "failed", "reply lost, and nothing read back shows that it was carried out"
+        else:
+            continue
         data = {"id": command["id"], "outcome": outcome, "detail": detail, "readback": {}}
         scan.emit("result", data, command["stream"])
 
 
-def _expected(command: Data) -> tuple[str, float | None]:
-    verb = command["verb"]
-    if verb in READ_BACK:
-        signal, argument = READ_BACK[verb]
-        return signal, float(command["args"][argument])
-    return SHOWS.get(verb, ("", None))
+def _shown(scan: Scan, rig: Rig, command: Data) -> str | None:
+    """What the readings show of a command that was carried out, in words; None when they do not show it."""
+    name, verb = command["instrument"], command["verb"]
+    match verb:
+        case "heat" | "set_flow" | "stir":
+            signal, argument = READ_BACK[verb]
+            wanted = float(command["args"][argument])
+            value = scan.good(rig, name, signal)
+            near = value is not None and abs(value - wanted) <= max(0.5, 0.005 * abs(wanted))
+            return f"{signal} is {value:g}" if near else None
+        case "heat_off":
+            setpoint = scan.good(rig, name, "setpoint")
+            idle = f"{name}.output" not in scan.image or scan.good(rig, name, "output") == 0.0
+            off = setpoint is not None and setpoint <= limit("instrument_off_c") + 0.5
+            return f"setpoint is {setpoint:g}" if off and idle else None
+        case "stir_off":
+            return "speed_setpoint is 0" if scan.good(rig, name, "speed_setpoint") == 0.0 else None
+        case "open_circuit":
+            return "output is 0" if scan.good(rig, name, "output") == 0.0 else None
+        case "source":
+            return _sources(scan, rig, name, float(command["args"]["voltage_v"]))
+    return None
+
+
+def _sources(scan: Scan, rig: Rig, name: str, target_v: float) -> str | None:
+    """An output that is on shows nothing of its voltage: the current must run towards it."""
+    voltage, current = scan.good(rig, name, "voltage"), scan.good(rig, name, "current")
+    if scan.good(rig, name, "output") != 1.0 or voltage is None or current is None:
+        return None
+    return f"current is {current:g} A" if current * (target_v - voltage) > 0.0 else None

@@ -6,6 +6,8 @@ interruption, and how long good oxygen readings have stayed low. Heating needs i
 
 from __future__ import annotations
 
+import math
+
 from labctl.engine import procedure
 from labctl.engine.context import Rig
 from labctl.engine.custody import gas_may_stop, is_open_cold
@@ -32,13 +34,16 @@ def watch_purge(scan: Scan, rig: Rig) -> None:
     if flow is not None and flow > 0.0:
         scan.add(f"{name}/gas_l", flow * scan.dt_s / 60e3)
     if flowing and flow is not None:
-        scan.add(washed, flow * scan.dt_s / 60.0)
+        scan.add(washed, flow * scan.credit_s(rig) / 60.0)
         scan.tally.pop(f"{name}/no_flow_s", None)
     elif scan.lasting(f"{name}/no_flow_s", True) >= limit("purge_interruption"):
         scan.tally[washed] = 0.0
         if chamber.purged:
             scan.emit("purge_voided", {"chamber": name, "cause": "flow interrupted"}, chamber.run)
     oxygen = scan.good(rig, rig.analyser, "oxygen")
+    if oxygen is not None and oxygen > limit("oxygen_trip") and chamber.purged:
+        scan.tally[washed] = 0.0
+        scan.emit("purge_voided", {"chamber": name, "cause": f"{oxygen:.0f} ppm oxygen"}, chamber.run)
     clean = oxygen is not None and oxygen < limit("purge_oxygen")
     scan.lasting(f"{name}/clean_s", clean)
 
@@ -50,10 +55,18 @@ def flow_proven(scan: Scan, rig: Rig) -> bool:
 
 
 def set_flow_if_needed(scan: Scan, run: RunState, step_id: str, gas: Gas | None, rig: Rig) -> bool:
-    """Command the gas of a step unless it flows so already. Whether a command went out."""
-    if gas is None or scan.state.chambers[rig.name].flow_sccm == gas.flow_sccm:
+    """Command the gas of a step unless it flows so already. Whether a command went out.
+
+    Never less than protective flow into a chamber that is not seen to be below T_gas_off.
+    """
+    if gas is None:
         return False
-    args = {"flow_sccm": gas.flow_sccm}
+    wanted = gas.flow_sccm
+    if max(scan.temperatures(rig), default=math.inf) >= limit("T_gas_off"):
+        wanted = max(wanted, rig.protective_sccm)
+    if scan.state.chambers[rig.name].flow_sccm == wanted:
+        return False
+    args = {"flow_sccm": wanted}
     scan.send(rig, gas.instrument, "set_flow", args, run=run.run_id, step=step_id)
     scan.tally.pop(f"{rig.name}/flow_ok_s", None)
     return True
@@ -74,7 +87,7 @@ def purge(scan: Scan, run: RunState, state: StepState, step: Purge, rig: Rig) ->
                 litres = scan.tally.get(f"{name}/gas_l", 0.0) - state.data["litres_before"]
                 scan.finish(run, state, oxygen_ppm=oxygen, volumes=volumes, litres=litres)
                 return
-    if scan.now - state.started_s > step.timeout_s:
+    if scan.now - state.entered_s > step.timeout_s:
         procedure.fault(scan, run.run_id, _why_not(scan, step, rig), hold="maintain")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from labctl.engine import procedure
 from labctl.engine.context import Rig
 from labctl.engine.custody import is_open_cold
@@ -17,10 +19,12 @@ RATE_WINDOW_S = 600.0
 
 
 def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
-    """See the module. The step's data: `segment`, the index of the ramp and soak under way."""
+    """See the module. The step's data: `segment`, the index of the ramp and soak under way; `soaks`, those done."""
     match state.phase:
         case "enter":
-            if set_flow_if_needed(scan, run, step.id, step.under, rig):
+            if len(state.data.get("soaks", ())) == len(step.segments):
+                _end_heating(scan, run, state, step, rig)
+            elif set_flow_if_needed(scan, run, step.id, step.under, rig):
                 scan.phase(run, state, "gas")
             else:
                 scan.phase(run, state, "permissives")
@@ -39,7 +43,7 @@ def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> N
             _soak(scan, run, state, step, rig)
         case "leave":
             _leave(scan, run, state, step, rig)
-    if state.phase != "leave" and scan.now - state.started_s > step.timeout_s:
+    if state.phase != "leave" and scan.now - state.entered_s > step.timeout_s:
         reason = f"{step.id}: still in {state.phase} after {step.timeout_s / 3600:.1f} h"
         procedure.fault(scan, run.run_id, reason, hold="maintain")
 
@@ -51,8 +55,11 @@ def _segment(state: StepState) -> int:
 def _may_heat(scan: Scan, run: RunState, step: Heat, rig: Rig) -> bool:
     if scan.good(rig, step.heater, "temperature") is None:
         return False
-    if step.atmosphere != "inert" or step.under is None:
+    if step.atmosphere != "inert":
         return True
+    flow = scan.good(rig, rig.gas, "flow")
+    if flow is None or flow < rig.protective_sccm:
+        return False
     needs_proof = max(segment.target_c for segment in step.segments) > limit("T_inert")
     if needs_proof and not scan.state.chambers[rig.name].purged:
         if not is_washed_again(scan, rig):
@@ -62,10 +69,12 @@ def _may_heat(scan: Scan, run: RunState, step: Heat, rig: Rig) -> bool:
 
 
 def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
-    segment = step.segments[_segment(state)]
-    scan.phase(run, state, "ramp", segment=_segment(state))
+    index = _segment(state)
+    segment = step.segments[index]
+    scan.phase(run, state, "ramp", segment=index)
+    scan.tally.pop(f"{run.run_id}/{step.id}/soak{index}_s/lost", None)
     args = {"target_c": segment.target_c, "ramp_k_per_min": segment.ramp_k_per_min}
-    until = state.started_s + step.timeout_s + limit("held_max")
+    until = state.entered_s + step.timeout_s + limit("held_max")
     scan.send(rig, step.heater, "heat", args, run=run.run_id, step=step.id, until_s=until)
 
 
@@ -77,9 +86,9 @@ def _in_band(scan: Scan, step: Heat, rig: Rig, index: int) -> bool:
 def _soak(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
     index = _segment(state)
     key = f"{run.run_id}/{step.id}/soak{index}_s"
-    in_band = _in_band(scan, step, rig, index)
-    soaked = scan.add(key, scan.dt_s if in_band else 0.0)
-    lost = scan.add(f"{key}/lost", 0.0 if in_band else scan.dt_s)
+    credit_s = scan.credit_s(rig) if _in_band(scan, step, rig, index) else 0.0
+    soaked = scan.add(key, credit_s)
+    lost = scan.add(f"{key}/lost", scan.dt_s - credit_s)
     segment = step.segments[index]
     for number, checkpoint in enumerate(step.checkpoints):
         name = f"{step.id}:checkpoint{number}"
@@ -97,12 +106,17 @@ def _soak(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> 
             fresh = scan.state.runs[run.run_id].active[step.id]
             _start_segment(scan, run, fresh, step, rig)
         else:
-            scan.phase(run, state, "leave", soaks=soaks)
-            if step.after in ("cool", "off"):
-                scan.send(rig, step.heater, "heat_off", run=run.run_id, step=step.id)
+            _end_heating(scan, run, state, step, rig, soaks=soaks)
     elif lost > step.catch_up_s:
         reason = f"{step.id}: {lost / 60:.0f} min out of band during the soak, more than can be caught up"
         procedure.fault(scan, run.run_id, reason, hold="maintain")
+
+
+def _end_heating(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig, **data: Any) -> None:
+    """Nothing is left to soak: off, where the step wants it off."""
+    scan.phase(run, state, "leave", **data)
+    if step.after in ("cool", "off"):
+        scan.send(rig, step.heater, "heat_off", run=run.run_id, step=step.id)
 
 
 def _leave(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
@@ -143,6 +157,6 @@ def cool(scan: Scan, run: RunState, state: StepState, step: Cool, rig: Rig) -> N
             if confirmed(scan, rig, state) and seen and max(temperatures) < step.below_c:
                 scan.finish(run, state, end_c=max(temperatures))
                 return
-    if scan.now - state.started_s > step.timeout_s:
+    if scan.now - state.entered_s > step.timeout_s:
         reason = f"{step.id}: not below {step.below_c:g} degC after {step.timeout_s / 3600:.1f} h"
         procedure.fault(scan, run.run_id, reason, hold="maintain")

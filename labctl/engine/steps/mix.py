@@ -26,7 +26,7 @@ def stir(scan: Scan, run: RunState, state: StepState, step: Stir, rig: Rig) -> N
                 scan.phase(run, state, "stir")
         case "stir":
             stirred = scan.add(
-                f"{run.run_id}/{step.id}/stirred_s", scan.dt_s if _at_speed(scan, rig, step) else 0.0
+                f"{run.run_id}/{step.id}/stirred_s", scan.credit_s(rig) if _at_speed(scan, rig, step) else 0.0
             )
             if stirred >= step.duration_s:
                 scan.phase(run, state, "stop", stirred_s=stirred)
@@ -35,7 +35,7 @@ def stir(scan: Scan, run: RunState, state: StepState, step: Stir, rig: Rig) -> N
             if confirmed(scan, rig, state):
                 scan.finish(run, state, stirred_s=state.data["stirred_s"], speed_rpm=step.speed_rpm)
                 return
-    if scan.now - state.started_s > step.timeout_s:
+    if scan.now - state.entered_s > step.timeout_s:
         reason = f"{step.id}: not stirred for {step.duration_s:.0f} s within {step.timeout_s:.0f} s"
         procedure.fault(scan, run.run_id, reason, hold="cool")
 

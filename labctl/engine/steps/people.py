@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, TypeGuard
 
 from labctl.engine import procedure
 from labctl.engine.context import Rig
@@ -38,7 +39,12 @@ def manual(scan: Scan, run: RunState, state: StepState, step: Manual, rig: Rig |
             if step.id in run.prompts:
                 return
             plan = scan.context.plans[run.plan_hash]
-            derived = {r.quantity: derive(r.quantity, run.values, plan) for r in step.require}
+            try:
+                derived = {r.quantity: derive(r.quantity, run.values, plan) for r in step.require}
+            except KeyError as error:
+                reason = f"{step.id}: cannot be judged without {error.args[0]}"
+                procedure.fault(scan, run.run_id, reason, hold="maintain")
+                return
             for wanted in step.require:
                 value = derived[wanted.quantity]
                 good = value >= wanted.value if wanted.relation == "at_least" else value <= wanted.value
@@ -75,19 +81,28 @@ def derive(quantity: str, values: dict[str, float], plan: Plan) -> float:
     """
     if quantity != "solvent_loss":
         raise KeyError(quantity)
+    if not plan.charge.flammable_solvent_g:
+        raise KeyError("charge")
     lost = values["wet_mass"] - values["dry_mass"]
     return min(100.0, 100.0 * lost / plan.charge.flammable_solvent_g)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Finite, and neither text nor yes or no."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def refusal(prompt: dict[str, Any], args: dict[str, Any]) -> str | None:
     """Why an answer to a prompt is not accepted, or None: every item confirmed, every value present and in range."""
     values, confirmed = args.get("values", {}), args.get("confirm", [])
+    if not isinstance(values, dict) or not isinstance(confirmed, list):
+        return "not an answer"
     missing = [c for c in prompt["confirm"] if c not in confirmed]
     if missing:
         return "not confirmed: " + ", ".join(missing)
     for entry in prompt["enter"]:
         value = values.get(entry["name"])
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not is_number(value):
             return f"{entry['name']} ({entry['unit']}) is missing"
         low, high = entry["min"], entry["max"]
         if (low is not None and value < low) or (high is not None and value > high):
