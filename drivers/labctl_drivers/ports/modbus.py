@@ -11,6 +11,7 @@ import logging
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerRTU
@@ -45,6 +46,18 @@ HEAD = 5
 """Length of the shortest reply, an exception; after it the length of any reply is known."""
 
 _FRAMER = FramerRTU(DecodePDU(False))
+
+
+class Modbus(Protocol):
+    """One Modbus unit, over RTU frames (`ModbusRtu`) or TCP's (`ModbusTcp`): what both can do."""
+
+    port: Port
+
+    def read_holding(self, address: int, count: int = 1) -> tuple[int, ...]:
+        """Registers from `address`, each 0..65535. Raises CommunicationError or RefusedError."""
+
+    def write(self, address: int, values: Sequence[int]) -> None:
+        """Write registers, never repeated. Raises CommunicationError (outcome unknown) or RefusedError."""
 
 
 class ModbusRtu:
@@ -165,8 +178,7 @@ class ModbusRtu:
         if pdu is None or not pdu.isError() or pdu.function_code != function | 0x80:
             return CommunicationError(f"unit {self.unit}: no answer to function {function}: {head.hex(' ')}")
         self._quiet = True
-        code = pdu.exception_code
-        return RefusedError(f"unit {self.unit}: {EXCEPTIONS.get(code, 'exception')} (code {code})")
+        return refusal(self.unit, pdu.exception_code)
 
 
 @lru_cache(4096)
@@ -178,7 +190,7 @@ def read_request(unit: int, address: int, count: int) -> bytes:
 @lru_cache(4096)
 def block_request(unit: int, address: int, values: tuple[int, ...]) -> bytes:
     """The frame that writes registers (function 16), each -32768..65535. Raises ValueError beyond."""
-    words = [_word(value) for value in values]
+    words = [word_of(value) for value in values]
     return _FRAMER.buildFrame(WriteMultipleRegistersRequest(address=address, registers=words, dev_id=unit))
 
 
@@ -186,7 +198,7 @@ def block_request(unit: int, address: int, values: tuple[int, ...]) -> bytes:
 def single_request(unit: int, address: int, value: int) -> bytes:
     """The frame that writes one register (function 6), -32768..65535. Raises ValueError beyond."""
     return _FRAMER.buildFrame(
-        WriteSingleRegisterRequest(address=address, registers=[_word(value)], dev_id=unit)
+        WriteSingleRegisterRequest(address=address, registers=[word_of(value)], dev_id=unit)
     )
 
 
@@ -219,7 +231,13 @@ def _decode(raw: bytes, unit: int) -> ModbusPDU | None:
     return pdu if used == len(raw) else None
 
 
-def _word(value: int) -> int:
+def refusal(unit: int, code: int) -> RefusedError:
+    """What an exception code means, as an error."""
+    return RefusedError(f"unit {unit}: {EXCEPTIONS.get(code, 'exception')} (code {code})")
+
+
+def word_of(value: int) -> int:
+    """A number -32768..65535 as a register. Raises ValueError beyond."""
     if not -32768 <= value <= 65535:
         raise ValueError(f"{value} does not fit a register")
     return value & 0xFFFF
