@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from shutil import get_terminal_size
 
@@ -17,13 +18,24 @@ DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 def print_findings(findings: Sequence[Finding], *, most: int | None = None) -> None:
-    """Print findings on stderr, the worst first, and their number; at most `most` of them with excerpts."""
+    """Print findings on stderr, the worst first with their excerpts, at most `most` of them, and their number."""
     colour = coloured(sys.stderr)
     width = get_terminal_size((110, 24)).columns
     ordered = sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.file or "", f.line or 0))
     for finding in ordered[:most]:
         print(describe(finding, width, colour), end="\n\n", file=sys.stderr)
     print(count(findings), file=sys.stderr)
+
+
+def print_briefly(findings: Sequence[Finding]) -> None:
+    """Print findings on stderr without excerpts: those of one rule under one head, with what to do said once."""
+    colour = coloured(sys.stderr)
+    ordered = sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.rule, f.hint or ""))
+    for (severity, rule, hint), group in groupby(ordered, key=lambda f: (f.severity, f.rule, f.hint)):
+        paint, dim, plain = (COLOURS[severity], DIM, PLAIN) if colour else ("", "", "")
+        print(f"{paint}{severity}{plain} {rule}{f': {dim}{hint}{plain}' if hint else ''}", file=sys.stderr)
+        for finding in group:
+            print(f"  {finding.message}", file=sys.stderr)
 
 
 def describe(finding: Finding, width: int = 110, colour: bool = False) -> str:

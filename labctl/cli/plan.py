@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from labctl.bench.discovery import drivers
-from labctl.cli.findings import print_findings
-from labctl.cli.terminal import print_json, print_table, say
+from labctl.cli.findings import print_briefly
+from labctl.cli.terminal import print_json, print_table
 from labctl.cli.validate import checked, chosen_bench
 from labctl.errors import ValidationError
-from labctl.forecast import forecast
+from labctl.forecast import Forecast, forecast
 from labctl.report import numbers
+
+AT_ONCE_S = 60.0
+"""A person who is wanted so soon after a step begins is wanted at its beginning."""
 
 
 def main(arguments: Namespace) -> int:
@@ -26,25 +30,34 @@ def main(arguments: Namespace) -> int:
         data.pop("profile")
         print_json({"plan_hash": plan.plan_hash, **data, "findings": [asdict(f) for f in findings]})
         return 0
-    print_findings(findings, most=0)
-    for finding in findings:
-        say(str(finding))
-    rows = [
-        (
+    print_briefly(findings)
+    print(plan.title or plan.protocol)
+    print(
+        f"{numbers.duration(planned.duration_s)} on bench {bench.bench}, {planned.nitrogen_l:.0f} L of nitrogen, "
+        f"{planned.energy_kwh:.1f} kWh"
+    )
+    print()
+    print_table(("from", "to", "step", "kind", "setpoint", "hold", "a person"), _rows(planned))
+    print()
+    print(f"plan {plan.plan_hash}")
+    return 0
+
+
+def _rows(planned: Forecast) -> Iterator[tuple[str, ...]]:
+    """One row a step, and one for every further moment of it that needs a person."""
+    attention = list(planned.attention)
+    for step in planned.steps:
+        wanted = [(at, what) for at, what in attention if step.start_s <= at <= step.end_s]
+        attention = [moment for moment in attention if moment not in wanted]
+        at_once = wanted and wanted[0][0] - step.start_s < AT_ONCE_S
+        yield (
+            f"{numbers.clock(step.start_s):>5}",
+            f"{numbers.clock(step.end_s):>5}",
             step.id,
             step.kind,
-            numbers.clock(step.start_s),
-            numbers.clock(step.end_s),
             numbers.quantity(step.setpoint, "degC") if step.setpoint is not None else "",
             numbers.duration(step.hold_s) if step.hold_s else "",
+            wanted.pop(0)[1] if at_once else "",
         )
-        for step in planned.steps
-    ]
-    print_table(("step", "kind", "from", "to", "setpoint", "hold"), rows)
-    print(
-        f"{numbers.duration(planned.duration_s)}, {planned.nitrogen_l:.0f} L N2, {planned.energy_kwh:.1f} kWh"
-    )
-    for at, what in planned.attention:
-        print(f"{numbers.clock(at)}  needs a person: {what}")
-    say(f"plan {plan.plan_hash}")
-    return 0
+        for at, what in wanted:
+            yield f"{numbers.clock(at):>5}", "", "", "", "", "", what

@@ -72,7 +72,7 @@ class Progress:
         for name in run.done:
             if name not in self._told:
                 self._told.add(name)
-                say(f"{hours(run.done[name]['ended_s'])}  {name} done")
+                say(f"{hours(run.done[name]['ended_s']):>6}  {name} done")
 
     def _panel(self, run: RunState) -> Any:
         from rich.panel import Panel

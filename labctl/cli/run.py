@@ -7,9 +7,12 @@ from pathlib import Path
 
 from labctl.analysis import analyse
 from labctl.bench.schema import Bench
+from labctl.cli.findings import print_briefly
 from labctl.cli.memory import report_path
-from labctl.cli.terminal import print_json, print_table, say
+from labctl.cli.runs import alarms_of
+from labctl.cli.terminal import print_json, say
 from labctl.cli.validate import checked, chosen_bench
+from labctl.cli.verdict import print_verdict
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.protocol.library import find_protocol
 from labctl.protocol.plan import Plan
@@ -53,9 +56,8 @@ def valid_plan(arguments: Namespace, bench: Bench) -> tuple[Plan, list[Finding]]
     plan, findings = checked(arguments, bench)
     if plan is None:
         raise ValidationError(findings)
-    for finding in findings:
-        if finding.severity != "info" and not arguments.json:
-            say(f"{finding.severity} {finding.rule}: {finding.message}")
+    if not arguments.json:
+        print_briefly([finding for finding in findings if finding.severity != "info"])
     return plan, findings
 
 
@@ -82,34 +84,21 @@ def tell(folder: Path, run_id: str, arguments: Namespace, wall_s: float, cpu_s: 
                 "wall_s": round(wall_s, 3),
                 "cpu_s": None if cpu_s is None else round(cpu_s, 3),
                 "journal_head": found.journal_head,
-                "alarms": sum(remark.is_alarm for remark in found.remarks),
+                "alarms": alarms_of(found),
                 "verdict": found.verdict.as_json(),
                 "results": found.results,
                 "report": None if report is None else str(report),
             }
         )
     else:
-        rows = [
-            (
-                row.step or "",
-                row.quantity.replace("_", " "),
-                numbers.quantity(row.planned, row.unit),
-                numbers.quantity(row.actual, row.unit),
-                "ok" if row.ok else "DEVIATES",
-                row.provenance,
-            )
-            for row in found.verdict.rows
-        ]
-        print_table(("step", "quantity", "planned", "actual", "", "planned by"), rows)
         for remark in found.remarks:
-            say(f"{numbers.clock(remark.at_s)}  {remark.kind}: {remark.text}")
+            say(f"{numbers.clock(remark.at_s):>6}  {remark.kind}: {remark.text}")
+        say(f"{numbers.duration(found.duration_s)} of bench time in {wall_s:.1f} s")
+        print_verdict(found)
+        print(f"journal head {found.journal_head}")
         why = f" ({found.reason})" if found.reason and found.state != "COMPLETE" else ""
-        say(
-            f"{numbers.duration(found.duration_s)} of bench time in {wall_s:.1f} s; journal head {found.journal_head}"
-        )
-        print(
-            f"{'SIMULATED ' if found.simulated else ''}{run_id}: {found.state}{why}, {found.verdict.outcome}"
-        )
+        banner = "SIMULATED " if found.simulated else ""
+        print(f"{banner}{run_id}: {found.state}{why}, {found.verdict.outcome}")
         if report is not None:
             print(report)
     if run.end_state == "COMPLETE":

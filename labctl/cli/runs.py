@@ -9,7 +9,8 @@ from typing import Any
 from labctl.analysis import Analysis, analyse
 from labctl.cli.memory import open_memory, run_of
 from labctl.cli.terminal import print_json, print_table, say
-from labctl.report.numbers import NAMES, duration, quantity
+from labctl.cli.verdict import print_verdict
+from labctl.report.numbers import duration
 from labctl.store.export import export_journal
 
 
@@ -23,6 +24,7 @@ def list_all(arguments: Namespace) -> int:
     rows = [
         (
             run.run_id,
+            run.protocol or "",
             run.end_state or run.state,
             datetime.fromtimestamp(run.created_utc_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
             duration(run.ended_s - run.created_s) if run.ended_s is not None else "",
@@ -31,7 +33,7 @@ def list_all(arguments: Namespace) -> int:
         )
         for run in runs
     ]
-    print_table(("run", "state", "created (UTC)", "took", "", "reason"), rows)
+    print_table(("run", "protocol", "state", "created (UTC)", "took", "", "reason"), rows)
     return 0
 
 
@@ -46,22 +48,8 @@ def show(arguments: Namespace) -> int:
     say(f"{mark}{analysis.run_id}  {analysis.plan.title}")
     print(f"{analysis.state}{': ' + analysis.reason if analysis.reason else ''}")
     print(f"verdict: {analysis.verdict.outcome}")
-    print_table(
-        ("step", "quantity", "planned", "actual", "tolerance", "basis", ""),
-        [
-            (
-                row.step or "",
-                NAMES.get(row.quantity, row.quantity),
-                quantity(row.planned, row.unit),
-                quantity(row.actual, row.unit),
-                "" if row.tolerance is None else quantity(row.tolerance, row.unit),
-                row.provenance,
-                "ok" if row.ok else "OUTSIDE",
-            )
-            for row in analysis.verdict.rows
-        ],
-    )
-    print(f"journal head: {analysis.journal_head}")
+    print_verdict(analysis)
+    print(f"journal head {analysis.journal_head}")
     return 0
 
 
@@ -104,6 +92,11 @@ def as_json(analysis: Analysis) -> dict[str, Any]:
         ],
         "verdict": analysis.verdict.as_json(),
         "results": analysis.results,
-        "alarms": [{"at_s": r.at_s, "kind": r.kind, "text": r.text} for r in analysis.remarks if r.is_alarm],
+        "alarms": alarms_of(analysis),
         "journal_head": analysis.journal_head,
     }
+
+
+def alarms_of(analysis: Analysis) -> list[dict[str, Any]]:
+    """Every alarm that was raised and every guard that tripped."""
+    return [{"at_s": r.at_s, "kind": r.kind, "text": r.text} for r in analysis.remarks if r.is_alarm]

@@ -11,7 +11,9 @@ DECIMALS = {"degC": 1, "K": 1, "sccm": 1, "wt%": 2, "mAh/g": 1, "L": 1, "kWh": 2
 UNITS = {"degC": "°C", "wt%": "wt %", "1": "", "mAh/g": "mAh g⁻¹", "K/min": "K min⁻¹", "L": "L"}
 """Units as typography has them."""
 
-NAMES = {
+MINUTE, HOUR = 60.0, 3600.0
+
+_NAMES = {
     "carbon_wt_pct": "carbon",
     "charge_capacity_mah_per_g": "capacity of the first charge",
     "discharge_capacity_mah_per_g": "capacity of the first discharge",
@@ -20,9 +22,11 @@ NAMES = {
     "purge_s": "purge",
     "duration_s": "duration",
 }
-"""What a result is called, by its key."""
 
-MINUTE, HOUR = 60.0, 3600.0
+
+def name_of(quantity: str) -> str:
+    """What a quantity is called: a result by its key, anything else by its own words."""
+    return _NAMES.get(quantity, quantity.replace("_", " "))
 
 
 def quantity(value: float | None, unit: str) -> str:

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from labctl.analysis.model import Analysis, Row
 from labctl.report.charts import ORDER, panels
-from labctl.report.numbers import NAMES, clock, duration, formula, number, quantity
+from labctl.report.numbers import clock, duration, formula, name_of, number, quantity
 
 HONESTY = (
     "No instrument, furnace or powder was involved. The simulator is a digital twin calibrated to the paper: "
@@ -152,7 +152,7 @@ def _row(row: Row, step: str) -> str:
     tolerance = "±&#8239;" + quantity(row.tolerance, row.unit) if row.tolerance else ""
     if row.is_limit:
         planned = f"≤&#8239;{planned}"
-    name = escape(NAMES.get(row.quantity, row.quantity))
+    name = escape(name_of(row.quantity))
     return (
         f"<tr{'' if row.ok else ' class=deviates'}><th>{step}</th><td>{name}</td>"
         f"<td data-name=planned>{planned}</td><td data-name=actual>{quantity(row.actual, row.unit)}</td>"

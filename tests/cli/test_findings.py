@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from labctl.cli.findings import count, describe
+import pytest
+
+from labctl.cli.findings import count, describe, print_briefly
 from labctl.errors import Finding
 
 
@@ -39,3 +41,15 @@ def test_findings_are_counted_by_severity() -> None:
     findings = [Finding("R", severity, "m") for severity in ("warning", "error", "error")]
     assert count(findings) == "2 errors, 1 warning"
     assert count([]) == "no findings"
+
+
+def test_findings_in_brief_say_once_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = [Finding("SAFE-005", "warning", what, hint="stay") for what in ("no door", "no limiter")]
+    print_briefly([Finding("A-1", "info", "assumed"), *findings])
+    assert capsys.readouterr().err.splitlines() == [
+        "warning SAFE-005: stay",
+        "  no door",
+        "  no limiter",
+        "info A-1",
+        "  assumed",
+    ]

@@ -113,9 +113,12 @@ def test_runs_are_listed_shown_and_exported(
     assert "SIMULATED" in listed
     assert cli.main(["runs", "list", "--json", *bench]) == 0
     assert last_json(capsys)["runs"][0]["end_state"] == "COMPLETE"
+    assert "3dp-nvp-c " in listed
     assert cli.main(["runs", "show", *bench]) == 0
     shown = out(capsys)
     assert "capacity of the first discharge" in shown
+    assert sum(line.startswith("preheat ") for line in shown.splitlines()) == 1
+    assert shown.splitlines()[-1].startswith("journal head ")
     assert cli.main(["runs", "show", synthetic.RUN, "--json", *bench]) == 0
     one = last_json(capsys)
     assert one["verdict"]["outcome"] == "pass"
