@@ -147,9 +147,8 @@ CAPABILITIES: Mapping[str, Capability] = {
         {"speed": "rpm", "speed_setpoint": "rpm", "temperature": "degC", "setpoint": "degC"},
         {"stir": ("speed_rpm",), "stir_off": (), "heat_off": ()},
     ),
-    "gas_flow": Capability(
-        {"flow": "sccm", "flow_setpoint": "sccm", "pressure": "bar"}, {"set_flow": ("flow_sccm",)}
-    ),
+    # a controller that measures pressure too declares `pressure` (bar, absolute) besides
+    "gas_flow": Capability({"flow": "sccm", "flow_setpoint": "sccm"}, {"set_flow": ("flow_sccm",)}),
     "oxygen": Capability({"oxygen": "ppm"}, {}),
     # source: hold voltage_v with the current limited to limit_a (constant current until the voltage is reached).
     # `elapsed` is the instrument's own time of the sample; `limited` is 1 while the limit acts; `output` 1 is on.

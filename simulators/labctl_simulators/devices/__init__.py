@@ -23,6 +23,7 @@ DEVICES: dict[str, Entry] = {
     "binder_mb1": Entry("labctl_simulators.devices.binder:attach", "oven"),
     "ika_hotplate": Entry("labctl_simulators.devices.ika:attach", "hotplate"),
     "alicat_mc": Entry("labctl_simulators.devices.alicat:attach", "flow"),
+    "bronkhorst_el_flow": Entry("labctl_simulators.devices.bronkhorst:attach", "flow"),
     "rapidox_1100": Entry("labctl_simulators.devices.rapidox:attach", "oxygen"),
     "keithley_2450": Entry("labctl_simulators.devices.keithley:attach", "cell"),
 }
