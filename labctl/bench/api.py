@@ -156,6 +156,24 @@ CAPABILITIES: Mapping[str, Capability] = {
         {"voltage": "V", "current": "A", "elapsed": "s", "limited": "1", "output": "1"},
         {"source": ("voltage_v", "limit_a"), "open_circuit": ()},
     ),
+    # start_schedule: galvanostatic cycling that the instrument carries out by itself, under limits of its own;
+    # `blocks` are [rate_c, cycles] pairs, charge first. stop: open circuit. `capacity` is of the half cycle, `elapsed`
+    # the test's own time, `test` its number (a new one with each start). `state`: 0 finished or never started, 1 works,
+    # 2 paused, 3 was stopped, 4 tripped by its own limits.
+    "scheduled_cycler": Capability(
+        {"voltage": "V", "current": "A", "elapsed": "s", "capacity": "mAh", "cycle": "1", "step": "1"}
+        | {"state": "1", "test": "1"},
+        {
+            "start_schedule": (
+                "blocks",
+                "specific_current_ma_per_g",
+                "active_mass_mg",
+                "upper_v",
+                "lower_v",
+            ),
+            "stop": (),
+        },
+    ),
 }
 
 
