@@ -1,5 +1,8 @@
-"""Eurotherm temperature controllers over Modbus RTU: one driver, a profile for each model."""
+"""Eurotherm temperature controllers: one driver, a profile for each model.
 
-from labctl_drivers.eurotherm.driver import ENTRY, Eurotherm
+`ENTRY` declares the 3200 series (Modbus RTU), `EPC` the EPC3000 series (Modbus TCP).
+"""
 
-__all__ = ["ENTRY", "Eurotherm"]
+from labctl_drivers.eurotherm.driver import ENTRY, EPC, Eurotherm
+
+__all__ = ["ENTRY", "EPC", "Eurotherm"]

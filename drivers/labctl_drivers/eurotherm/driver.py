@@ -1,4 +1,4 @@
-"""The Eurotherm driver: reads in two transactions, heats under a lease, proves that heat is off.
+"""The Eurotherm driver: reads in a few transactions, heats under a lease, proves that heat is off.
 
 Heating hangs on a lease: the target is the remote setpoint, which the instrument itself gives up for SP1
 (20 degC) when nobody writes it any more. The instrument ramps (register 35); the host never moves a
@@ -7,8 +7,9 @@ setpoint to make a ramp, and registers in EEPROM (100,000 writes) are written on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from labctl.bench.api import (
     BAD,
@@ -25,31 +26,50 @@ from labctl.bench.api import (
     RefusedError,
     Signal,
 )
-from labctl_drivers.eurotherm.profiles import PROFILES, Profile
+from labctl_drivers.eurotherm import programs
+from labctl_drivers.eurotherm.profiles import (
+    EPC3000,
+    EPC_COMMS,
+    EPC_LEASE_S,
+    FALLBACK_C,
+    SERIES_3200,
+    CountsProfile,
+    FloatProfile,
+    Item,
+    Profile,
+    epc3016,
+)
+from labctl_drivers.eurotherm.registers import Counts, Floats, RegisterMap
 from labctl_drivers.options import check_options
-from labctl_drivers.ports.modbus import ModbusRtu, signed
+from labctl_drivers.ports.modbus import Modbus, ModbusRtu
+from labctl_drivers.ports.modbus_tcp import ModbusTcp
 
-FALLBACK_C = 20.0
-"""SP1, which holds when the lease ends: no heat is demanded at any room temperature worth working in."""
-
-OPTIONS = {
-    "profile": "model: " + ", ".join(PROFILES) + " (default 3216)",
+_COMMON = {
     "unit": "Modbus address, 1..254 (default 1)",
-    "baudrate": "default 9600",
-    "parity": "N, E or O (default N)",
     "timeout_s": "how long an answer may take (default 0.3)",
     "max_block": "registers in one read, 1..125 (default 125)",
-    "write_fc": "function that writes: 16 or 6 (default 6)",
     "read_only": "true refuses every verb: an independent thermometer",
     "max_temperature_c": "highest target that is accepted; the instrument's own limit always holds too",
     "max_ramp_k_per_min": "fastest ramp that is accepted",
     "sim_pb_k": "proportional band of the simulated loop (default 20)",
     "sim_ti_s": "its integral time (default 600)",
     "sim_td_s": "its derivative time (default 40)",
+    "sim_limit_high_c": "its highest setpoint (default 1200)",
+}
+OPTIONS = _COMMON | {
+    "profile": "model: " + ", ".join(SERIES_3200) + " (default 3216)",
+    "baudrate": "default 9600",
+    "parity": "N, E or O (default N)",
+    "write_fc": "function that writes: 16 or 6 (default 6)",
     "sim_sensor_break": "its sensor-break type: on, off or latching (default on)",
     "sim_deadman_s": "its remote setpoint's dead-man time (default 5)",
     "sim_decimals": "decimal places of its display (default 1)",
-    "sim_limit_high_c": "its highest setpoint (default 1200)",
+}
+EPC_OPTIONS = _COMMON | {
+    "profile": "model: " + ", ".join(EPC3000) + " (default EPC3016)",
+    "comms": "communications that the network is plugged into: option (default) or fixed",
+    "serial_number": "the number that the instrument has to tell; the bench file's own",
+    "sim_watchdog_wired": "false leaves the simulated watchdog flag without effect on the loop (default true)",
 }
 
 SIGNALS = (
@@ -62,99 +82,95 @@ SIGNALS = (
     Signal("manual", "1", 0.0, 1.0, 1.0),
     Signal("renewals", "1", 0.0, None, 1.0),
 )
-_LOWEST_C, _HIGHEST_C = -50.0, 1800.0
-OFF_PROOF_READS = 2
-OFF_PROOF_TRIES = 8
-OFF_PROOF_PAUSE_S = 0.25
+PROOF_READS = 2
+PROOF_TRIES = 8
+PROOF_PAUSE_S = 0.25
 """The loop of a 3216 works every quarter of a second (assumed); the output must have followed within two."""
-
-
-class Scaling(NamedTuple):
-    """What a display unit is in register counts, and the instrument's own setpoint limits in degC."""
-
-    per_unit: float
-    low_c: float
-    high_c: float
 
 
 class Eurotherm(Driver):
     """One controller.
 
-    Options: see `OPTIONS`. The driver knows the decimal places only after it asked for them (register
-    525), once per connection; until then nothing is read or written.
+    Options: see `OPTIONS` and `EPC_OPTIONS`; `known` and `profiles` are those of its series. What the driver must
+    know of the instrument to understand it (decimal places, limits) is asked for once per connection; until then
+    nothing is read or written.
     """
 
     signals = SIGNALS
 
-    def __init__(self, line: Line, options: Mapping[str, Any]) -> None:
-        check_options("eurotherm", options, OPTIONS)
+    def __init__(
+        self,
+        line: Line,
+        options: Mapping[str, Any],
+        known: Mapping[str, str] = OPTIONS,
+        profiles: Mapping[str, Profile] = SERIES_3200,
+    ) -> None:
+        check_options("eurotherm", options, known)
         super().__init__(line, options)
-        name = str(options.get("profile", "3216"))
-        if name not in PROFILES:
-            raise ValueError(f"eurotherm: profile {name!r} is not one of {', '.join(PROFILES)}")
-        self.profile: Profile = PROFILES[name]
+        name = str(options.get("profile", next(iter(profiles))))
+        if name not in profiles:
+            raise ValueError(f"eurotherm: profile {name!r} is not one of {', '.join(profiles)}")
+        self.profile: Profile = profiles[name]
+        if comms := options.get("comms"):
+            if comms not in EPC_COMMS:
+                raise ValueError(f"eurotherm: comms {comms!r} is not one of {', '.join(EPC_COMMS)}")
+            self.profile = epc3016(comms)
         self.renewals = 0
-        self._modbus: ModbusRtu | None = None
-        self._scaling: Scaling | None = None
+        self._modbus: Modbus | None = None
+        self._registers: RegisterMap | None = None
         self._verbs: dict[str, Callable[..., dict[str, Any]]] = {
             "heat": self.heat,
             "renew": self.renew,
             "heat_off": self.heat_off,
         }
+        if isinstance(self.profile, FloatProfile):
+            self._verbs["run_cooling"] = self.run_cooling
 
     def open(self) -> None:
         options = self.options
-        port = self.line.open_stream(
-            baudrate=int(options.get("baudrate", 9600)),
-            parity=str(options.get("parity", "N")),
-            timeout_s=float(options.get("timeout_s", 0.3)),
-        )
-        self._modbus = ModbusRtu(
-            port,
-            int(options.get("unit", 1)),
-            max_block=int(options.get("max_block", 125)),
-            write_fc=int(options.get("write_fc", 6)),
-        )
-        self._scaling = None
+        unit, block = int(options.get("unit", 1)), int(options.get("max_block", 125))
+        timeout_s = float(options.get("timeout_s", 0.3))
+        if isinstance(self.profile, FloatProfile):
+            self._modbus = ModbusTcp(self.line.open_stream(timeout_s=timeout_s), unit, max_block=block)
+        else:
+            port = self.line.open_stream(
+                baudrate=int(options.get("baudrate", 9600)),
+                parity=str(options.get("parity", "N")),
+                timeout_s=timeout_s,
+            )
+            write_fc = int(options.get("write_fc", 6))
+            self._modbus = ModbusRtu(port, unit, max_block=block, write_fc=write_fc)
+        self._registers = None
         self.renewals = 0
 
     def close(self) -> None:
         if self._modbus is not None:
             self._modbus.port.close()
             self._modbus = None
+            self._registers = None
 
     def read(self) -> tuple[Reading, ...]:
-        profile = self.profile
         try:
-            modbus = self._modbus or self._connected()
-            scale = (self._scaling or self._scale()).per_unit
-            live = modbus.read_holding(profile.live, 5)
-            (status,) = modbus.read_holding(profile.status, 1)
+            temperature, bad, target, working, output, broken, remote_fail, manual = (
+                self._registers or self._known()
+            ).image()
         except InstrumentError:
-            self._scaling = None  # who answers next may be another instrument
+            self._registers = None  # who answers next may be another instrument
             return self.silent()
         now = self.line.clock.now()
-        value, target, _, output, working = live
-        raw = value - 65536 if value & 0x8000 else value
-        temperature = raw / scale
-        bad = (
-            status & (profile.bit_sensor_break | profile.bit_over_range)
-            or not _LOWEST_C <= temperature <= _HIGHEST_C
-            or raw in (32767, -32767, -32768)
-        )
         return (
             Reading(temperature, "degC", BAD if bad else GOOD, now),
-            Reading(signed(target) / scale, "degC", GOOD, now),
-            Reading(signed(working) / scale, "degC", GOOD, now),
-            Reading(signed(output) / scale, "%", GOOD, now),
-            Reading(1.0 if status & profile.bit_sensor_break else 0.0, "1", GOOD, now),
-            Reading(1.0 if status & profile.bit_remote_fail else 0.0, "1", GOOD, now),
-            Reading(1.0 if status & profile.bit_manual else 0.0, "1", GOOD, now),
+            Reading(target, "degC", GOOD, now),
+            Reading(working, "degC", GOOD, now),
+            Reading(output, "%", GOOD, now),
+            Reading(1.0 if broken else 0.0, "1", GOOD, now),
+            Reading(1.0 if remote_fail else 0.0, "1", GOOD, now),
+            Reading(1.0 if manual else 0.0, "1", GOOD, now),
             Reading(float(self.renewals), "1", GOOD, now),
         )
 
     def execute(self, verb: str, args: Mapping[str, Any]) -> dict[str, Any]:
-        """`heat(target_c, ramp_k_per_min)`, `renew(target_c)`, `heat_off()`."""
+        """`heat(target_c, ramp_k_per_min)`, `renew(target_c)`, `heat_off()`; EPC3016: `run_cooling(segments)`."""
         if verb not in self._verbs:
             raise RefusedError(f"eurotherm: no verb {verb!r}; it has {', '.join(self._verbs)}")
         if self.options.get("read_only"):
@@ -170,24 +186,27 @@ class Eurotherm(Driver):
         """
         self._check(target_c, ramp_k_per_min)
         p = self.profile
-        self._settle(p.select, 0, "setpoint 1 selected")
-        self._settle(p.sp1, self._counts(FALLBACK_C), "fall-back setpoint")
-        self._settle(p.rate, self._counts(ramp_k_per_min), "ramp rate")
-        target = self._counts(target_c)
-        self._write(p.remote_setpoint, target)
-        self._confirm(p.remote_setpoint, target, "remote setpoint")
-        self._settle(p.remote, 1, "remote setpoint selected")
-        self._settle(p.manual, 0, "automatic")
+        for item in p.before_heat:
+            self._settle(item)
+        for address in p.rates:
+            self._settle(Item("ramp rate", address, ramp_k_per_min, "number"))
+        target = Item("remote setpoint", p.remote_setpoint, target_c, "number")
+        self._write(target)
+        self._confirm(target)
+        for item in p.energise:
+            self._settle(item)
+        if p.in_use is not None:
+            self._prove(p.in_use)
         return {"target_c": target_c, "ramp_k_per_min": ramp_k_per_min, "fallback_c": FALLBACK_C}
 
     def renew(self, target_c: float) -> dict[str, Any]:
         """Keep the lease: write the remote setpoint again.
 
-        The acknowledgement carries the value; that the instrument follows it shows in the next reading
-        (`setpoint`, `remote_fail`), so no transaction is spent on it here.
+        The acknowledgement carries the value or its place; that the instrument follows it shows in the next
+        reading (`setpoint`, `remote_fail`), so no transaction is spent on it here.
         """
         self._check(target_c, 0.0)
-        self._write(self.profile.remote_setpoint, self._counts(target_c))
+        self._write(Item("remote setpoint", self.profile.remote_setpoint, target_c, "number"))
         self.renewals += 1
         return {"target_c": target_c}
 
@@ -197,159 +216,166 @@ class Eurotherm(Driver):
         Setpoints alone would not do: with an open thermocouple the loop may drive the heater fully.
         Each item is tried even when an earlier one failed, and repeated once when its reply was lost.
         """
-        p = self.profile
         failed: list[InstrumentError] = []
-        for address, celsius, raw, what in (
-            (p.timer, None, 0, "timer reset"),
-            (p.remote, None, 0, "local setpoint selected"),
-            (p.manual, None, 1, "manual"),
-            (p.manual_output, None, 0, "manual output"),
-            (p.remote_setpoint, FALLBACK_C, 0, "remote setpoint"),
-            (p.sp1, FALLBACK_C, 0, "fall-back setpoint"),
-        ):
+        for item in self.profile.off:
             try:
-                self._settle(address, raw if celsius is None else self._counts(celsius), what, repeat=True)
+                self._settle(item, repeat=True)
             except InstrumentError as error:
                 failed.append(error)
                 if [type(f) for f in failed[-2:]] == [CommunicationError, CommunicationError]:
                     raise  # nobody answers: the caller repeats the whole
-        self._prove_off()
+        self._prove(Item("output", self.profile.working_output, 0.0, "number"))
         if failed:
             raise failed[0]
         return {"output_percent": 0.0, "setpoint_c": FALLBACK_C}
+
+    def run_cooling(self, segments: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Write a resident program, read it back and run it: a cool-down that outlives the host.
+
+        segments: {target_c, rate_k_per_min, hold_s} each, the first from the present temperature, none above the one
+        before. It ends in a reset, at 20 degC. Only from under a lease: a loop in manual is left alone.
+        """
+        registers = self._registers or self._known()
+        image = registers.image()
+        if image.bad or image.manual:
+            raise RefusedError(f"{self.line.address}: no program is run with a bad temperature or in manual")
+        program = programs.cooling(segments, image.temperature, registers.low_c)
+        for item in self.profile.before_heat:
+            self._settle(item)
+        for item in programs.registers(program):
+            self._settle(item)
+        for item in (programs.NUMBER, programs.RUNNING):
+            self._settle(item)
+        return {"segments": float(len(program)), "end_c": program[-1].target_c, "fallback_c": FALLBACK_C}
 
     def audit(self) -> Audit:
         """Identity, scaling, units, sensor break, limits, fall-back and ramp units. Reads only."""
         p = self.profile
         modbus = self._connected()
+        self._registers = None
+        registers = self._known()
 
-        def word(address: int) -> int:
+        def choice(address: int) -> int:
             return modbus.read_holding(address, 1)[0]
 
-        self._scaling = None
-        scaling = self._scale()
-        version, breaks, units = word(p.version), word(p.sensor_break_type), word(p.units)
-        select, sp1, safe = word(p.select), self._shown(word(p.sp1)), self._shown(word(p.safe_output))
-        ramp_units, remote, manual = word(p.ramp_units), word(p.remote), word(p.manual)
-        state = f"{'manual' if manual else 'automatic'}, {'remote' if remote else 'local'} setpoint"
-        return Audit(
-            {
-                "maker": "Eurotherm",
-                "model": p.title,
-                "type": f"{word(p.type_code):04X}",
-                "version": f"V{version >> 8:X}.{version & 0xFF:02X}",
-                "state": state,
-            },
-            (
-                AuditItem(
-                    "decimal places", scaling.per_unit >= 10, f"1/{scaling.per_unit:g}", "1/10 or finer"
-                ),
-                AuditItem("units", units == p.units_c, str(units), f"{p.units_c} (degC)"),
-                AuditItem(
-                    "sensor break",
-                    breaks in p.sensor_break_safe,
-                    p.sensor_break_safe.get(breaks, f"{breaks} (off: full power on an open thermocouple)"),
-                    " or ".join(p.sensor_break_safe.values()),
-                ),
-                AuditItem("output on sensor break", safe == 0, f"{safe:g} %", "0 %"),
-                AuditItem(
-                    "setpoint limits",
-                    scaling.low_c <= FALLBACK_C < scaling.high_c,
-                    f"{scaling.low_c:g}..{scaling.high_c:g} degC",
-                    f"around {FALLBACK_C:g} degC",
-                ),
-                AuditItem(
-                    "setpoint after power return",
-                    select == 0 and sp1 <= FALLBACK_C,
-                    f"SP{select + 1}, SP1 {sp1:g} degC",
-                    f"SP1, at most {FALLBACK_C:g} degC",
-                ),
-                AuditItem(
-                    "ramp units",
-                    ramp_units == p.ramp_per_minute,
-                    str(ramp_units),
-                    f"{p.ramp_per_minute} (per minute)",
-                ),
+        select, sp1, safe = choice(p.select), registers.number(p.sp1), registers.number(p.safe_output)
+        automatic = next(i.value for i in p.energise if i.address == p.manual)
+        remote = next(i.value for i in p.energise if i.address == p.remote)
+        state = (
+            f"{'automatic' if choice(p.manual) == automatic else 'manual'}, "
+            f"{'remote' if choice(p.remote) == remote else 'local'} setpoint"
+        )
+        items = [*registers.items(str(self.options.get("serial_number", "")))]
+        for name, address, wanted, otherwise in p.settings:
+            found = choice(address)
+            shown = wanted.get(found, f"{found} ({otherwise})" if otherwise else str(found))
+            items.append(AuditItem(name, found in wanted, shown, " or ".join(wanted.values())))
+        items += (
+            AuditItem("output on sensor break", safe == 0, f"{safe:g} %", "0 %"),
+            AuditItem(
+                "setpoint limits",
+                registers.low_c <= FALLBACK_C < registers.high_c,
+                f"{registers.low_c:g}..{registers.high_c:g} degC",
+                f"around {FALLBACK_C:g} degC",
+            ),
+            AuditItem(
+                "setpoint after power return",
+                select == 0 and sp1 <= FALLBACK_C,
+                f"SP{select + 1}, SP1 {sp1:g} degC",
+                f"SP1, at most {FALLBACK_C:g} degC",
             ),
         )
+        identity = {"maker": "Eurotherm", "model": p.title} | registers.identity() | {"state": state}
+        return Audit(identity, tuple(items))
 
-    def _connected(self) -> ModbusRtu:
+    def _connected(self) -> Modbus:
         if self._modbus is None:
             raise CommunicationError(f"{self.line.address} is not open")
         return self._modbus
 
-    def _scale(self) -> Scaling:
-        """Ask for decimal places and limits, once. Raises NotDoneError for an impossible answer."""
-        p, modbus = self.profile, self._connected()
-        (decimals,) = modbus.read_holding(p.decimals, 1)
-        if decimals > 2:
-            raise NotDoneError(f"{self.line.address}: {decimals} decimal places; 0, 1 or 2 are possible")
-        high, low = modbus.read_holding(min(p.limit_high, p.limit_low), 2)
-        if p.limit_low < p.limit_high:
-            high, low = low, high
-        per_unit = float(10**decimals)
-        self._scaling = Scaling(per_unit, signed(low) / per_unit, signed(high) / per_unit)
-        return self._scaling
-
-    def _counts(self, value: float) -> int:
-        return round(value * (self._scaling or self._scale()).per_unit)
-
-    def _shown(self, word: int) -> float:
-        return signed(word) / (self._scaling or self._scale()).per_unit
+    def _known(self) -> RegisterMap:
+        """Ask what must be known of the instrument, once. Raises NotDoneError for an impossible answer."""
+        if self._registers is None:
+            p, modbus = self.profile, self._connected()
+            if isinstance(p, FloatProfile):
+                self._registers = Floats(modbus, p)
+            else:
+                assert isinstance(p, CountsProfile)
+                self._registers = Counts(modbus, p)
+        return self._registers
 
     def _check(self, target_c: float, ramp_k_per_min: float) -> None:
         """Refuse what is beyond the bench's or the instrument's limits; nothing has been sent yet."""
-        scaling = self._scaling or self._scale()
-        highest = min(scaling.high_c, float(self.options.get("max_temperature_c") or scaling.high_c))
-        if not scaling.low_c <= target_c <= highest:
+        registers = self._registers or self._known()
+        highest = min(registers.high_c, float(self.options.get("max_temperature_c") or registers.high_c))
+        if not registers.low_c <= target_c <= highest:
             raise RefusedError(
-                f"{self.line.address}: {target_c:g} degC is not within {scaling.low_c:g}..{highest:g} degC"
+                f"{self.line.address}: {target_c:g} degC is not within {registers.low_c:g}..{highest:g} degC"
             )
-        fastest = float(self.options.get("max_ramp_k_per_min") or 32767 / scaling.per_unit)
+        fastest = float(self.options.get("max_ramp_k_per_min") or registers.largest)
         if not 0 <= ramp_k_per_min <= fastest:
             raise RefusedError(
                 f"{self.line.address}: ramp {ramp_k_per_min:g} K/min is not within 0..{fastest:g} K/min"
             )
-        if ramp_k_per_min and not self._counts(ramp_k_per_min):
+        if 0 < ramp_k_per_min <= registers.finest:
             raise RefusedError(
                 f"{self.line.address}: ramp {ramp_k_per_min:g} K/min is below one display digit"
             )
 
-    def _write(self, address: int, value: int) -> None:
-        if address not in self.profile.writable:
+    def _write(self, item: Item) -> None:
+        """Write an item, or the choice that brings it about."""
+        address = item.by[0] if item.by else item.address
+        if not (
+            address in self.profile.writable
+            or ("run_cooling" in self._verbs and address in programs.WRITABLE)
+        ):
             raise RefusedError(f"{self.line.address}: register {address} is never written")
-        self._connected().write(address, (value,))
+        place, words = (address, (item.by[1],)) if item.by else self._known().place(item)
+        self._connected().write(place, words)
 
-    def _settle(self, address: int, value: int, what: str, *, repeat: bool = False) -> None:
-        """Make a register read `value`; write only when it does not (EEPROM).
+    def _settle(self, item: Item, *, repeat: bool = False) -> None:
+        """Make a register read its value; write only when it does not (EEPROM).
 
         `repeat` sends again when the acknowledgement was lost: for what takes energy away, never else.
         """
-        modbus = self._connected()
-        if modbus.read_holding(address, 1)[0] == value & 0xFFFF:
+        if self._found(item) == self._known().place(item)[1]:
             return
         try:
-            self._write(address, value)
+            self._write(item)
         except CommunicationError:
             if not repeat:
                 raise
-            self._write(address, value)
-        self._confirm(address, value, what)
+            self._write(item)
+        self._confirm(item)
 
-    def _confirm(self, address: int, value: int, what: str) -> None:
-        (found,) = self._connected().read_holding(address, 1)
-        if found != value & 0xFFFF:
-            raise NotDoneError(f"{self.line.address}: {what} (register {address}) reads {found}, not {value}")
+    def _found(self, item: Item) -> tuple[int, ...]:
+        place, words = self._known().place(item)
+        return self._connected().read_holding(place, len(words))
 
-    def _prove_off(self) -> None:
-        zeros = 0
-        for _ in range(OFF_PROOF_TRIES):
-            (output,) = self._connected().read_holding(self.profile.working_output, 1)
-            zeros = zeros + 1 if output == 0 else 0
-            if zeros == OFF_PROOF_READS:
+    def _confirm(self, item: Item) -> None:
+        found = self._found(item)
+        if found != self._known().place(item)[1]:
+            raise NotDoneError(
+                f"{self.line.address}: {item.what} (register {item.address}) reads {self._shown(item, found)},"
+                f" not {item.value:g}"
+            )
+
+    def _prove(self, item: Item) -> None:
+        """See an item read its value twice in a row, within two seconds."""
+        seen = 0
+        for _ in range(PROOF_TRIES):
+            found = self._found(item)
+            seen = seen + 1 if found == self._known().place(item)[1] else 0
+            if seen == PROOF_READS:
                 return
-            self.line.clock.sleep(OFF_PROOF_PAUSE_S)
-        raise NotDoneError(f"{self.line.address}: the output still reads {self._shown(output):g} %, not 0")
+            self.line.clock.sleep(PROOF_PAUSE_S)
+        shown = self._shown(item, found) + (" %" if item.what == "output" else "")
+        raise NotDoneError(f"{self.line.address}: the {item.what} still reads {shown}, not {item.value:g}")
+
+    def _shown(self, item: Item, words: tuple[int, ...]) -> str:
+        if item.kind == "number":
+            return f"{self._known().number(item.address):g}"
+        return str(words[0]) if len(words) == 1 else str((words[0] << 16) + words[1])
 
 
 ENTRY = DriverEntry(
@@ -363,6 +389,27 @@ ENTRY = DriverEntry(
     on_comms_loss="gives up the remote setpoint for SP1 (20 degC) about 5 s after its last renewal",
     on_power_return="follows SP1 (20 degC): the remote setpoint is not kept",
     options=OPTIONS,
-    unverified=PROFILES["3216"].unverified,
+    unverified=SERIES_3200["3216"].unverified,
     lease_s=5.0,
+)
+
+
+def _epc(line: Line, options: Mapping[str, Any]) -> Eurotherm:
+    return Eurotherm(line, options, EPC_OPTIONS, EPC3000)
+
+
+EPC = replace(
+    ENTRY,
+    name="eurotherm-epc",
+    title="Eurotherm EPC3016 temperature controller (Modbus TCP)",
+    factory=_epc,
+    device="eurotherm_epc3016",
+    link="tcp",
+    on_comms_loss=(
+        f"gives up the remote setpoint for SP1 (20 degC) {EPC_LEASE_S} s after its last renewal; its network"
+        " watchdog raises a flag then"
+    ),
+    options=EPC_OPTIONS,
+    unverified=EPC3000["EPC3016"].unverified,
+    lease_s=float(EPC_LEASE_S),
 )

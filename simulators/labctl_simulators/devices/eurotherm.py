@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from labctl_simulators.devices.api import Bindings, Device, Session
+from labctl_simulators.devices.loop import Loop
 from labctl_simulators.devices.pid import Pid
 from labctl_simulators.wire.modbus_rtu import (
     ILLEGAL_ADDRESS,
@@ -102,8 +103,8 @@ _BREAK_TYPES = {"off": BREAK_OFF, "on": BREAK_ON, "latching": BREAK_LATCHING}
 class Eurotherm3216:
     """The controller. `registers` are its words; the methods `power_off` and `power_on` are the mains.
 
-    nv_writes: EEPROM writes by register, with `NV_ENDURANCE` as their limit. calibration_lost: something
-    wrote an impossible instrument mode. output: what the heater is given now, %.
+    nv_writes: EEPROM writes by register; beyond `NV_ENDURANCE`, or when `worn`, they no longer take.
+    calibration_lost: something wrote an impossible instrument mode. loop: what it does to the heater.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Eurotherm3216:
         limit_high_c: float = 1200.0,
     ) -> None:
         self.bindings = bindings
-        self.pid = pid
+        self.loop = Loop(bindings, pid)
         self.deadman_s = deadman_s
         self.scale = float(10**decimals)
         self.registers = {
@@ -130,36 +131,26 @@ class Eurotherm3216:
         self.registers[RANGE_HIGH] = min(self.registers[RANGE_HIGH], 32767)
         self.nv_writes: Counter[int] = Counter()
         self.calibration_lost = False
+        self.worn = False
         self.powered = True
-        self.output = 0.0
-        self._working_c = 20.0
         self._renewed_s = float("-inf")
         self._latched = False
         self._shown_s: float | None = None
 
     def tick(self, now_s: float) -> None:
         """One second of the loop. In manual the output simply stays."""
-        registers = self.registers
+        registers, loop, scale = self.registers, self.loop, self.scale
         if registers[MANUAL] or not self.powered:
             return
         measured = self._measure()
-        target = self._target_c(now_s)
-        rate = registers[RATE]
-        if rate:
-            step = rate / self.scale / RAMP_SECONDS[registers[RAMP_UNITS]]
-            gap = target - self._working_c
-            self._working_c += max(-step, min(step, gap))
-        else:
-            self._working_c = target
+        loop.approach(self._target_c(now_s), registers[RATE] / scale / RAMP_SECONDS[registers[RAMP_UNITS]])
         if registers[MODE]:
             self._drive(0.0)
-        elif measured is None:
-            broken = registers[BREAK_TYPE] == BREAK_OFF
-            self._drive(registers[OUTPUT_HIGH if broken else SAFE_OUTPUT] / self.scale)
-            self.pid.reset()
-        else:
-            low, high = registers[OUTPUT_LOW] / self.scale, registers[OUTPUT_HIGH] / self.scale
-            self._drive(self.pid.step(self._working_c, measured, low, high))
+            return
+        broken = registers[BREAK_TYPE] == BREAK_OFF
+        on_break = registers[OUTPUT_HIGH if broken else SAFE_OUTPUT] / scale
+        loop.control(measured, registers[OUTPUT_LOW] / scale, registers[OUTPUT_HIGH] / scale, on_break)
+        self._shown_s = None
 
     def read(self, address: int, count: int) -> Sequence[int]:
         """Words; what is not configured reads 0 (the handbook: undefined, no error)."""
@@ -200,6 +191,11 @@ class Eurotherm3216:
         if self.registers[MANUAL]:
             self._drive(self.registers[MANUAL_OUTPUT] / self.scale)
 
+    def power_cycle(self) -> None:
+        """Mains off and on."""
+        self.power_off()
+        self.power_on()
+
     def _answerable(self, address: int, count: int) -> None:
         if not self.powered:
             raise ModbusSilence
@@ -224,6 +220,8 @@ class Eurotherm3216:
             address = SP2 if registers[SELECT] else SP1
         if access == "nv":
             self.nv_writes[address] += 1
+            if self.worn or self.nv_writes[address] > NV_ENDURANCE:
+                return
         before = registers[address]
         registers[address] = value
         self._shown_s = None
@@ -236,7 +234,7 @@ class Eurotherm3216:
             self._renewed_s = self.bindings.now()
         elif address == MANUAL and before != registers[MANUAL]:
             if registers[MANUAL]:
-                registers[MANUAL_OUTPUT] = round(self.output * self.scale)
+                registers[MANUAL_OUTPUT] = round(self.loop.output * self.scale)
             else:
                 self._servo()
         elif address == MANUAL_OUTPUT:
@@ -251,13 +249,10 @@ class Eurotherm3216:
 
     def _servo(self) -> None:
         """Start the ramp at the process value, and the loop without a bump."""
-        measured = self._measure()
-        self._working_c = self._target_c(self.bindings.now()) if measured is None else measured
-        self.pid.reset()
+        self.loop.servo(self._measure(), self._target_c(self.bindings.now()))
 
     def _measure(self) -> float | None:
-        sense = self.bindings.thermocouple
-        value = sense() if sense is not None else None
+        value = self.loop.sensed()
         if value is None:
             self._latched = self.registers[BREAK_TYPE] == BREAK_LATCHING
             return None
@@ -273,10 +268,8 @@ class Eurotherm3216:
         return registers[SP2 if registers[SELECT] else SP1] / self.scale
 
     def _drive(self, percent: float) -> None:
-        self.output = percent
+        self.loop.drive(percent)
         self._shown_s = None
-        if self.bindings.set_heater is not None:
-            self.bindings.set_heater(percent / 100.0)
 
     def _show(self, now_s: float) -> None:
         """Bring the live registers up to date."""
@@ -297,18 +290,18 @@ class Eurotherm3216:
             shown = -shown
         if registers[MANUAL]:
             status |= BIT_MANUAL
-            self._working_c = target
-        elif self._working_c != target:
+            self.loop.working_c = target
+        elif self.loop.working_c != target:
             status |= BIT_RAMPING
         if self._remote_failed(now_s):
             status |= BIT_REMOTE_FAIL
-        output = round(self.output * scale)
+        output = round(self.loop.output * scale)
         registers[PV] = max(-32767, min(32767, shown))
         registers[TARGET] = round(target * scale)
         registers[OUTPUT] = output
         if not registers[MANUAL]:
             registers[MANUAL_OUTPUT] = output
-        registers[WORKING_SETPOINT] = round(self._working_c * scale)
+        registers[WORKING_SETPOINT] = round(self.loop.working_c * scale)
         registers[STATUS] = status
         registers[NOT_STATUS] = ~status & 0xFFFF
         registers[BROKEN] = int(measured is None)
