@@ -117,12 +117,16 @@ class Plant:
         self.controllers: dict[str, str] = {}
         self.sensors: dict[str, Sensor] = {}
         self.flows: dict[str, MassFlow] = {}
+        self.models: dict[str, str] = {}
         self.devices: dict[str, Device] = {}
         self.sessions: dict[str, Session] = {}
         self.batch = Batch(**_known("batch", spec.get("batch", {}), Batch))
         for name, instrument in spec.get("instruments", {}).items():
             self._attach(name, instrument)
-        self._device_ticks = tuple(device.tick for device in self.devices.values())
+        self._unplugged: set[str] = set()
+        self._afterwards: tuple[Callable[[float], None], ...] = ()
+        self._device_ticks: tuple[Callable[[float], None], ...] = ()
+        self._list_ticks()
         self._thermal = tuple(c for c in self.chambers.values() if not isinstance(c, HalfCell))
         self._cells = tuple(c for c in self.chambers.values() if isinstance(c, HalfCell))
 
@@ -153,6 +157,43 @@ class Plant:
         if isinstance(place, Tube):
             return place.furnace.sample_c
         return place.load_c if isinstance(place, ConvectionOven) else self.ambient_c
+
+    def after_each_tick(self, do: Callable[[float], None]) -> None:
+        """Have something done each tick, after every device has lived it."""
+        self._afterwards = (*self._afterwards, do)
+        self._list_ticks()
+
+    def unplug(self, name: str) -> Callable[[], None]:
+        """Take an instrument off the mains: it lives no tick and drives nothing until the returned function."""
+        self._unplugged.add(name)
+        self._list_ticks()
+        self._rest(name)
+
+        def plug_in() -> None:
+            self._unplugged.discard(name)
+            self._list_ticks()
+            self.devices[name].power_cycle()
+
+        return plug_in
+
+    def _list_ticks(self) -> None:
+        live = (device.tick for name, device in self.devices.items() if name not in self._unplugged)
+        self._device_ticks = (*live, *self._afterwards)
+
+    def _rest(self, name: str) -> None:
+        """What an instrument drives goes to where it goes without power."""
+        place = self.wiring[name][0]
+        chamber = self.chambers.get(place)
+        if name in self.flows:
+            self.flows[name].setpoint_sccm = 0.0
+        elif isinstance(chamber, Tube) and self.controllers.get(place) == name:
+            chamber.furnace.set_duty(0.0)
+        elif isinstance(chamber, ConvectionOven):
+            chamber.duty = 0.0
+        elif isinstance(chamber, Hotplate):
+            chamber.heater_w = chamber.speed_setpoint_rpm = 0.0
+        elif isinstance(chamber, HalfCell):
+            chamber.open_circuit()
 
     def spread(self, what: str, low: float, high: float) -> float:
         """A fixed deviation of this plant in [low, high), by name; zero in the nominal plant."""
@@ -190,6 +231,7 @@ class Plant:
         wired_to = DEVICES[spec["device"]].wired_to
         place = spec.get("chamber") or ""
         self.wiring[name] = place, wired_to
+        self.models[name] = spec["device"]
         chamber = self.chambers.get(place)
         if wired_to not in _PARTS.get(type(chamber), ()):
             raise ValueError(f"instrument {name!r}: {spec['device']} cannot be wired to chamber {place!r}")

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl_simulators.devices.api import Replies, Session
+from labctl_simulators.faults import Faults
+from labctl_simulators.faults.kinds import Link
 from labctl_simulators.operator import Operator
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
@@ -28,11 +30,11 @@ _PART = {"flow": "gas", "oxygen": "gas"}
 class PlantSession:
     """An instrument's session that first brings the plant to the present. Threads may share the plant."""
 
-    __slots__ = ("_lock", "_plant", "_session")
+    __slots__ = ("_lock", "_plant", "session")
 
     def __init__(self, plant: Plant, session: Session, lock: threading.Lock) -> None:
         self._plant = plant
-        self._session = session
+        self.session = session
         self._lock = lock
 
     def feed(self, data: bytes, now_s: float) -> Replies:
@@ -40,21 +42,27 @@ class PlantSession:
         with self._lock:
             if now_s >= self._plant.next_s:
                 self._plant.advance_to(now_s)
-            return self._session.feed(data, now_s)
+            return self.session.feed(data, now_s)
 
 
 class Twin:
-    """A simulated bench. sessions: by instrument. operator: its hands; hold `lock` when threads run."""
+    """A simulated bench. sessions: by instrument. operator: its hands; hold `lock` when threads run.
+
+    links: what carries each instrument's bytes, filled in by whoever hosts it. faults: what goes wrong, the same.
+    """
 
     def __init__(self, name: str, plant: Plant) -> None:
         self.name = name
         self.plant = plant
         self.lock = threading.Lock()
         self.operator = Operator(plant)
-        self.sessions: dict[str, Session] = {
+        self.seats = {
             instrument: PlantSession(plant, session, self.lock)
             for instrument, session in plant.sessions.items()
         }
+        self.sessions: dict[str, Session] = {**self.seats}
+        self.links: dict[str, Link] = {}
+        self.faults = Faults(self, plant.seed or 0)
 
     def advance_to(self, now_s: float) -> None:
         """Bring the plant to the present without asking an instrument."""
@@ -69,15 +77,19 @@ class Twin:
         Of several chambers of a kind, the first has the kind's name.
         """
         with self.lock:
-            plant = self.plant
-            truth: dict[str, Any] = {"t": plant.now(), "ambient_c": plant.ambient_c, "batch": self._batch()}
-            by_chamber = {name: _truth_of(chamber) for name, chamber in plant.chambers.items()}
-            for parts in by_chamber.values():
-                for kind, values in parts.items():
-                    truth.setdefault(kind, values)
-            for instrument, (place, wired_to) in plant.wiring.items():
-                truth[instrument] = by_chamber[place][_PART.get(wired_to, wired_to)]
-            return truth
+            return self.known()
+
+    def known(self) -> dict[str, Any]:
+        """As `truth`, for who holds the lock."""
+        plant = self.plant
+        truth: dict[str, Any] = {"t": plant.now(), "ambient_c": plant.ambient_c, "batch": self._batch()}
+        by_chamber = {name: _truth_of(chamber) for name, chamber in plant.chambers.items()}
+        for parts in by_chamber.values():
+            for kind, values in parts.items():
+                truth.setdefault(kind, values)
+        for instrument, (place, wired_to) in plant.wiring.items():
+            truth[instrument] = by_chamber[place][_PART.get(wired_to, wired_to)]
+        return truth
 
     def _batch(self) -> dict[str, Any]:
         batch = self.plant.batch

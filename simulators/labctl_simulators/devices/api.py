@@ -27,6 +27,9 @@ class Device(Protocol):
     def tick(self, now_s: float) -> None:
         """Live one second of plant time: control loop, ramps, watchdogs. Called in bench order."""
 
+    def power_cycle(self) -> None:
+        """Come back after the mains were off: with what it keeps, and its defaults for the rest."""
+
 
 class Session(Protocol):
     """One wire to one device (or one bus to several): bytes in, timed bytes out. No sockets, no clock."""

@@ -83,6 +83,11 @@ class BinderMb1:
         if self.oven is not None:
             self.oven.duty = self.duty
 
+    def power_cycle(self) -> None:
+        """Mains off and on: mode and setpoint are kept (unverified), the loop begins anew."""
+        self.duty = self._integral_k = 0.0
+        self._last_s = None
+
     def reset_at_panel(self) -> None:
         """A person acknowledges the limiter; no register does."""
         self.tripped = False

@@ -190,12 +190,17 @@ class Keithley2450:
 
     def __post_init__(self) -> None:
         """Power up."""
-        self.reset()
-        self.settings["off_mode"] = self.off_mode
-        self._apply()
+        self.power_cycle()
 
     def tick(self, now_s: float) -> None:
         """Nothing of its own moves between queries; the cell is the plant's."""
+
+    def power_cycle(self) -> None:
+        """Off and on: *RST, but for the output-off state that was saved."""
+        self.errors.clear()
+        self.reset()
+        self.settings["off_mode"] = self.off_mode
+        self._apply()
 
     def takes_s(self, handler: Handler) -> float:
         return MEASURE_S if handler is _read else ANSWER_S

@@ -20,19 +20,42 @@ class Clock(Protocol):
         """Wait; a virtual clock only moves the bus's own time on."""
 
 
+class Port(Protocol):
+    """An open port on a mount."""
+
+    def hang_up(self) -> None:
+        """The other end is gone: every call from now on raises."""
+
+
 class Mount:
     """One mounted session.
 
     session, clock: what bytes are fed to, and when. paced: bytes take 10 bits / baud rate each, as on a
-    serial line. plugged: False pulls the cable: open ports raise at their next call.
+    serial line. plugged: False pulls the cable: open ports raise at their next call, and none opens. ports: those
+    that are open now.
     """
 
-    __slots__ = ("clock", "paced", "plugged", "session")
+    __slots__ = ("clock", "paced", "plugged", "ports", "session")
 
     def __init__(self, session: Session, clock: Clock, paced: bool) -> None:
         self.session = session
         self.clock = clock
         self.paced = paced
+        self.plugged = True
+        self.ports: set[Port] = set()
+
+    def drop(self) -> None:
+        """Cut whoever is connected; they may open it again."""
+        for port in tuple(self.ports):
+            port.hang_up()
+
+    def refuse(self) -> None:
+        """Pull the cable."""
+        self.plugged = False
+        self.drop()
+
+    def accept(self) -> None:
+        """Plug it in again."""
         self.plugged = True
 
 

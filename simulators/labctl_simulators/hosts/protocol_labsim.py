@@ -58,7 +58,10 @@ class Serial(SerialBase):
         entry = mounted(parts.netloc + parts.path)
         if entry is None:
             raise SerialException(f"no simulated instrument is mounted at {self.portstr}")
+        if not entry.plugged:
+            raise self._gone(entry)
         self._mount = entry
+        entry.ports.add(self)
         self._raises = "raise" in options
         self._blocks = "block" in options
         self._arrived = b""
@@ -67,7 +70,13 @@ class Serial(SerialBase):
 
     def close(self) -> None:
         self.is_open = False
-        self._mount = None
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Leave the mount; every call from now on raises."""
+        entry, self._mount = self._mount, None
+        if entry is not None:
+            entry.ports.discard(self)
 
     def write(self, b: Any, /) -> int:
         """Hand bytes to the session; they are on the wire for as long as the baud rate says."""

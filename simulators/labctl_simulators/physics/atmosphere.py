@@ -42,6 +42,11 @@ class TubeAtmosphere:
         self.oxygen_ppm = AIR_PPM
         self._adsorbed_cm3 = OUTGAS_PER_CM3 * self.volume_cm3
 
+    def admit(self, leak_sccm: float) -> None:
+        """Let this much air in past the seals from now on."""
+        self.leak_sccm = leak_sccm
+        self._flow_sccm = -1.0  # so that the next step adds it up anew
+
     def step(self, dt: float, flow_sccm: float, tube_c: float) -> None:
         """Move on by `dt` seconds with `flow_sccm` of supply gas into a tube at `tube_c` degC."""
         if flow_sccm != self._flow_sccm:

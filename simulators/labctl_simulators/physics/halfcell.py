@@ -29,10 +29,11 @@ class HalfCell:
     """A half-cell, or bare terminals until `assemble`. Positive current charges (sodium leaves the cathode).
 
     voltage_v, current_a: at the terminals. limited: the current limit acts. fraction_out: x.
-    charged_c: net charge since assembly, coulomb.
+    charged_c: net charge since assembly, coulomb. short_ohm: bare terminals joined by that much.
     """
 
     electrode: Electrode | None = field(default=None, init=False)
+    short_ohm: float | None = field(default=None, init=False)
     voltage_v: float = field(default=0.0, init=False)
     current_a: float = field(default=0.0, init=False)
     limited: bool = field(default=False, init=False)
@@ -62,6 +63,10 @@ class HalfCell:
     def open_circuit(self) -> None:
         """Output off: no current; the voltage relaxes."""
         self._target_v = None
+        self._solve(0.0)
+
+    def touch(self) -> None:
+        """Work out the terminals anew after a hand changed what is between them."""
         self._solve(0.0)
 
     def step(self, dt: float) -> None:
@@ -94,6 +99,11 @@ class HalfCell:
         target, limit = self._target_v, self._limit_a
         if self.electrode is None:
             self.voltage_v, self.current_a, self.limited = target or 0.0, 0.0, False
+            if self.short_ohm is not None:
+                wanted = (target or 0.0) / self.short_ohm
+                self.limited = abs(wanted) > limit and target is not None
+                self.current_a = copysign(limit, wanted) if self.limited else wanted
+                self.voltage_v = self.current_a * self.short_ohm
             return
         if target is None:
             self.voltage_v, self.current_a, self.limited = self._voltage(0.0, dt), 0.0, False
