@@ -11,7 +11,7 @@ from labctl.bench.api import DRIVER_API, DriverEntry
 from labctl.errors import UsageError
 
 GROUP = "labctl.drivers"
-BUILT_IN = ("alicat", "binder", "bronkhorst", "eurotherm", "ika", "keithley", "rapidox")
+BUILT_IN = ("alicat", "binder", "bronkhorst", "eurotherm", "ika", "keithley", "neware", "rapidox")
 
 
 @cache

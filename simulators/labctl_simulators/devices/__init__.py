@@ -26,6 +26,7 @@ DEVICES: dict[str, Entry] = {
     "bronkhorst_el_flow": Entry("labctl_simulators.devices.bronkhorst:attach", "flow"),
     "rapidox_1100": Entry("labctl_simulators.devices.rapidox:attach", "oxygen"),
     "keithley_2450": Entry("labctl_simulators.devices.keithley:attach", "cell"),
+    "neware_bts8": Entry("labctl_simulators.devices.neware:attach", "cell"),
 }
 
 
