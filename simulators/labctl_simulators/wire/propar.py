@@ -90,7 +90,7 @@ class ProparSession:
         self._node = node
         self._latency_s = latency_s
         self._frame = bytearray()
-        self._state = _idle
+        self._state: _State = _idle
         self._last_s = float("-inf")
 
     def feed(self, data: bytes, now_s: float) -> Replies:
@@ -218,7 +218,8 @@ def _binary(body: bytes) -> Telegram | None:
 @lru_cache(4096)
 def whole(data: bytes) -> Telegram | None:
     """The telegram that `data` is, no byte more and no byte less; else None."""
-    frame, state, telegram = bytearray(), _idle, None
+    frame, telegram = bytearray(), None
+    state: _State = _idle
     for n, byte in enumerate(data, 1):
         state, telegram = state(frame, byte)
         if telegram is not None:
