@@ -65,6 +65,7 @@ class Reply(NamedTuple):
         return rows[0]
 
 
+@lru_cache(maxsize=64)
 def request(body: str) -> bytes:
     """The bytes of one request."""
     return _HEAD + body.encode("utf-8") + b"</bts>" + END
@@ -101,7 +102,9 @@ def parse(raw: bytes) -> Reply:
 
 def _values(attributes: str) -> dict[str, str]:
     pairs = _ATTRIBUTE.findall(attributes)
-    values = {name: unescape(text, {"&quot;": '"', "&apos;": "'"}) for name, text in pairs}
+    values = dict(pairs)
+    if "&" in attributes:
+        values = {name: unescape(text, {"&quot;": '"', "&apos;": "'"}) for name, text in pairs}
     if len(values) != len(pairs):
         raise ValueError(f"an attribute twice in {attributes!r}")
     return values

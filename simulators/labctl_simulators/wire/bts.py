@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
@@ -21,7 +22,10 @@ Answer = Callable[[str, Element, float], tuple[float, str] | None]
 
 def element(tag: str, text: str = "", /, **values: object) -> str:
     """One element; without text it is empty."""
-    attributes = "".join(f" {name}={quoteattr(str(value))}" for name, value in values.items())
+    attributes = "".join(
+        f" {name}={quoteattr(value)}" if type(value) is str else f' {name}="{value}"'
+        for name, value in values.items()
+    )
     return f"<{tag}{attributes}>{escape(text)}</{tag}>" if text else f"<{tag}{attributes} />"
 
 
@@ -65,6 +69,7 @@ class BtsSession:
         return replies
 
 
+@lru_cache(maxsize=64)
 def _parsed(message: bytes) -> Element | None:
     try:
         return ElementTree.fromstring(message.strip())
