@@ -32,6 +32,7 @@ ANSWERED_WITHIN_S = 15.0
 EXPIRES_AFTER_MS = 30_000
 ESTOP_SEEN_WITHIN_S = 2.0
 SAFE_WITHIN_S = 60.0
+OFF_WITHIN_S = 15.0
 
 
 def pause(arguments: Namespace) -> int:
@@ -115,13 +116,8 @@ def estop(arguments: Namespace) -> int:
     deadline = wall_s() + ESTOP_SEEN_WITHIN_S
     while controller is not None and wall_s() < deadline:
         if (folder / ESTOP_SEEN).exists():
-            print(
-                f"E-STOP: process {controller['pid']} has switched off every heater of this bench; gas stays on"
-            )
-            say(
-                "Custody goes on until everything is cold: `labctl status`. Then `labctl clear --reason ...`."
-            )
-            return 0
+            say(f"E-STOP: process {controller['pid']} carries out the safe states")
+            return _until_off(folder)
         nap(0.02)
     controller = controller_of(folder)
     if controller is not None:
@@ -146,12 +142,35 @@ def _make_safe(folder: Path) -> int:
     deadline = wall_s() + SAFE_WITHIN_S
     while wall_s() < deadline:
         if (folder / ESTOP_SEEN).exists():
-            print("E-STOP: a new controller carries out the safe states; gas stays on")
-            return 0
+            say("E-STOP: a new controller carries out the safe states")
+            return _until_off(folder)
         nap(0.1)
     raise WaitTimeoutError(
         "no controller could make the bench safe: isolate at the breaker outside, leave the gas on"
     )
+
+
+def _until_off(folder: Path) -> int:
+    """Nothing is believed: wait until every heater was read back as off."""
+    deadline = wall_s() + OFF_WITHIN_S
+    while hot := _not_off(_state(folder)):
+        if wall_s() > deadline:
+            raise WaitTimeoutError(
+                f"the heater of {', '.join(hot)} does not read off: isolate at the breaker outside, leave the gas on"
+            )
+        nap(0.05)
+    print("E-STOP: every heater of this bench reads off; gas stays on")
+    say("Custody goes on until everything is cold: `labctl status`. Then `labctl clear --reason ...`.")
+    return 0
+
+
+def _not_off(state: BenchState) -> list[str]:
+    """The chambers whose heater was not read back as off since the e-stop."""
+    return [
+        name
+        for name, c in state.chambers.items()
+        if c.lease or (c.safe and not c.safe["items"].get("heat_off", {"confirmed": True})["confirmed"])
+    ]
 
 
 def _kill(folder: Path, pid: int) -> None:

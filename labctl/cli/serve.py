@@ -16,6 +16,8 @@ from labctl.runtime.serve import Server
 STARTS_WITHIN_S = 30.0
 """A controller that does not serve by then did not come up (assumed: imports, a slow disk, silent instruments)."""
 LOG = "controller.log"
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Controllers that this process started, and does not wait for: they are meant to outlive it."""
 
 
 def main(arguments: Namespace) -> int:
@@ -43,6 +45,7 @@ def start_detached(folder: Path) -> None:
                     stderr=log,
                     start_new_session=True,
                 )
+            _STARTED.append(child)
         if (child is not None and child.poll() is not None) or wall_s() > deadline:
             said = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise ControllerError(f"the controller did not start: {' '.join(said) or 'no word from it'}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,8 +46,9 @@ class Connection:
 def connect(connection: Connection) -> None:
     """Open an instrument and audit it; what goes wrong is kept as its problem."""
     try:
-        connection.driver.open()
-        connection.open = True
+        if not connection.open:
+            connection.driver.open()
+            connection.open = True
         connection.audit = connection.driver.audit()
         connection.problem = None
     except InstrumentError as error:
@@ -186,12 +188,28 @@ class _Worker:
         if isinstance(self.clock, BusClock) and due:
             self.clock.t_s = now_s
         for connection in due:
-            if not connection.open:
-                connect(connection)
-            readings = connection.driver.read() if connection.open else connection.driver.silent()
-            self._done.put(Sample(connection.name, readings))
+            self._done.put(Sample(connection.name, self._read(connection)))
         for connection, command in commands:
-            self._done.put(carry_out(connection, command))
+            self._done.put(self._carry_out(connection, command))
+
+    # A driver that fails in a way it does not declare must not end the thread of its bus, or nothing on it is ever
+    # asked again: to the core it is an instrument that does not answer.
+
+    def _read(self, connection: Connection) -> tuple[Reading, ...]:
+        try:
+            if connection.audit is None:
+                connect(connection)
+            return connection.driver.silent() if connection.audit is None else connection.driver.read()
+        except Exception:
+            traceback.print_exc()
+            return connection.driver.silent()
+
+    def _carry_out(self, connection: Connection, command: Command) -> Result:
+        try:
+            return carry_out(connection, command)
+        except Exception as error:
+            traceback.print_exc()
+            return Result(command.id, "unknown", f"the driver failed: {error!r}", {})
 
 
 class Threaded:
@@ -217,6 +235,7 @@ class Threaded:
 
     def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
         """See Instruments. Waits until `deadline_s` of the wall's monotonic clock, unless told to wait for all."""
+        self._collect(wall_s(), ())  # a bus that has carried out its commands meanwhile is free again
         wanted: dict[str, list[Connection]] = {}
         for name in names:
             connection = self.connections[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ from labctl.bench.schema import Bench
 from labctl.engine.context import compile_bench, with_plan
 from labctl.engine.state import BenchState
 from labctl.errors import StoreError, UsageError
-from labctl.model.commands import Request
+from labctl.model.commands import Command, Request
 from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
-from labctl.runtime.clock import RealClock, wall_s
+from labctl.runtime.clock import RealClock, nap, wall_s
 from labctl.runtime.controller import Controller
 from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
 from labctl.runtime.instruments import Connection, Threaded
 from labctl.runtime.record import InStore, replayed
 from labctl.store import Store
+
+LAST_RESORT_S = 10.0
+"""How long a controller that fails waits for its heaters to read off (assumed: several tries on a slow line)."""
 
 IDLE_EXIT_S = 60.0
 """A controller that was started for a run leaves after so long with nothing to watch (assumed)."""
@@ -35,7 +39,6 @@ class Server:
     def __init__(self, folder: Path, *, until_idle: bool) -> None:
         """Take the lock, open the memory, find out where the bench was left. Raises BenchLockedError, StoreError."""
         self.folder = folder
-        self._lock = Lock(folder)
         self.bench = load_bench(folder)
         if self.bench.simulated:
             raise UsageError(
@@ -43,6 +46,14 @@ class Server:
             )
         self._until_idle = until_idle
         self._leave = False
+        with ExitStack() as undo:
+            self._lock = undo.enter_context(Lock(folder))
+            self._open()
+            undo.pop_all()
+
+    def _open(self) -> None:
+        """Take up the bench where its memory ends."""
+        folder = self.folder
         self._store = open_store(folder, self.bench)
         state = replayed(self._store, list(self.bench.chambers))
         self._entries = drivers()
@@ -82,10 +93,29 @@ class Server:
 
         try:
             controller.run(over)
+        except Exception:
+            self._heat_off()
+            raise
         finally:
             self._instruments.close()
             self._store.close()
             self._lock.__exit__(None, None, None)
+
+    def _heat_off(self) -> None:
+        """The last thing that a controller does which cannot go on (disk full, a bug): heaters off, gas as it is."""
+        hot = [
+            self.controller.context.rigs[n] for n, c in self.controller.state.chambers.items() if c.energised
+        ]
+        heaters = [rig.heater for rig in hot if rig.heater is not None]
+        self._instruments.execute(
+            [Command(f"last/{n}", name, "heat_off", {}) for n, name in enumerate(heaters)]
+        )
+        deadline, off = wall_s() + LAST_RESORT_S, 0
+        while off < len(heaters) and wall_s() < deadline:
+            off += sum(
+                r.outcome == "ok" for r in self._instruments.results() if r.command_id.startswith("last/")
+            )
+            nap(0.05)
 
     def _told_to_leave(self, number: int, frame: Any) -> None:
         """A process that is told to go while something is hot first stops the runs, and goes when all is cold."""
