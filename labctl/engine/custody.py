@@ -30,6 +30,8 @@ def watch_heat(scan: Scan, rig: Rig) -> None:
 def _trusted(scan: Scan, rig: Rig) -> list[float]:
     """Good temperatures of the sensors that have a vote."""
     distrusted = scan.state.chambers[rig.name].distrusted
+    if not distrusted:
+        return scan.temperatures(rig)
     values = (scan.good(rig, t, "temperature") for t in rig.thermometers if t not in distrusted)
     return [v for v in values if v is not None]
 

@@ -140,7 +140,10 @@ def nitrogen_low(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tighten
     low = (flow is None or flow < bound) and _is_guarded_by_gas(scan, rig, chamber, tightened)
     lasted = scan.lasting(f"{rig.name}/n2_low_s", low)
     acts = low and lasted >= limit("nitrogen_low_for", tightened)
-    alarm, shown = f"{rig.name}/nitrogen", "silent" if flow is None else f"{flow:.0f} sccm"
+    alarm = f"{rig.name}/nitrogen"
+    if not acts and alarm not in scan.state.alarms:
+        return
+    shown = "silent" if flow is None else f"{flow:.0f} sccm"
     message = f"{rig.name}: N2 is {shown}, below {bound:.0f} sccm; heater off, gas kept on"
     scan.alarm(alarm, acts, message, run=chamber.run, priority="critical")
     if acts:
@@ -184,7 +187,10 @@ def silent(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) ->
     for name, key in rig.pulses.items():
         reading = scan.image.get(key)
         quiet = reading is None or reading.quality == SILENT or scan.now - reading.t_s > rig.max_age_s[name]
-        lasted = scan.lasting(f"{rig.name}/{name}/silent_s", quiet)
+        count = f"{rig.name}/{name}/silent_s"
+        if not quiet and count not in scan.tally and not scan.state.alarms:
+            continue
+        lasted = scan.lasting(count, quiet)
         scan.alarm(
             f"{rig.name}/{name}/silent",
             quiet and lasted >= limit("silent_alarm", tightened),

@@ -13,7 +13,7 @@ from labctl.engine.evolve import evolve
 from labctl.engine.state import BenchState, RunState, StepState
 from labctl.model.commands import Command
 from labctl.model.events import BENCH_STREAM, Event
-from labctl.model.readings import Image, good
+from labctl.model.readings import Image
 
 ENERGISING = frozenset({"heat", "source", "stir", "renew"})
 OBSERVED = 2.5
@@ -24,6 +24,7 @@ class Scan:
     """See the module. `dt_s` is the time since the scan before, 0 for the first."""
 
     __slots__ = (
+        "_temperatures",
         "commands",
         "context",
         "dt_s",
@@ -48,6 +49,7 @@ class Scan:
         self.commands: list[Command] = []
         self.settled: list[tuple[str, str, bool]] = []
         self.estopped = False
+        self._temperatures: dict[str, list[float]] = {}
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -55,16 +57,20 @@ class Scan:
         """The value of a reading that may be used as a number, else None."""
         if instrument is None:
             return None
-        return good(self.image.get(f"{instrument}.{signal}"), self.now, rig.max_age_s[instrument])
+        reading = self.image.get(f"{instrument}.{signal}")
+        if reading is None:
+            return None
+        # as `good`, without the call: it is asked for a dozen times a scan
+        value, _, quality, t_s = reading
+        return None if quality or self.now - t_s > rig.max_age_s[instrument] else value
 
     def temperatures(self, rig: Rig) -> list[float]:
-        """All good temperatures of a chamber, in degC."""
-        image, now = self.image, self.now
-        values = (
-            good(image.get(key), now, rig.max_age_s[name])
-            for name, key in zip(rig.thermometers, rig.temperatures, strict=True)
-        )
-        return [v for v in values if v is not None]
+        """All good temperatures of a chamber, in degC: one list for the whole scan, not to be changed."""
+        known = self._temperatures.get(rig.name)
+        if known is None:
+            values = [self.good(rig, name, "temperature") for name in rig.thermometers]
+            known = self._temperatures[rig.name] = [v for v in values if v is not None]
+        return known
 
     def lasting(self, key: str, condition: bool) -> float:
         """For how many seconds `condition` has held without a break; 0 when it does not hold."""

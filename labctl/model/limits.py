@@ -65,12 +65,14 @@ LIMITS: Mapping[str, Limit] = {
     "instrument_off_c": Limit(20.0, "degC", "lower", "setpoint of a heater that is off"),
 }
 
+_VALUES = {name: entry.value for name, entry in LIMITS.items()}
+
 
 def limit(name: str, tightened: Mapping[str, float] | None = None) -> float:
     """The number of that name; a bench's value counts only where it is stricter. Raises KeyError."""
-    entry = LIMITS[name]
     if not tightened or name not in tightened:
-        return entry.value
+        return _VALUES[name]
+    entry = LIMITS[name]
     return (min if entry.stricter == "lower" else max)(entry.value, tightened[name])
 
 

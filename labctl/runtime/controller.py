@@ -68,11 +68,11 @@ class Controller:
     def _lay_out(self) -> None:
         """Fix the order of telemetry channels: every signal of every instrument."""
         channels: list[tuple[str, str, str]] = []
-        self._slots: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self._slots: dict[str, tuple[tuple[str, ...], slice]] = {}
         for name, connection in self.instruments.connections.items():
             signals = connection.driver.signals
             connection.keys = tuple(f"{name}.{s.name}" for s in signals)
-            self._slots[name] = (len(channels), connection.keys)
+            self._slots[name] = (connection.keys, slice(len(channels), len(channels) + len(signals)))
             channels.extend((name, s.name, s.unit) for s in signals)
         self._width = len(channels)
         self._no_values: tuple[float | None, ...] = (None,) * self._width
@@ -95,14 +95,11 @@ class Controller:
             qualities = bytearray(self._no_qualities)
             ages = list(self._no_ages)
             for name, readings in samples:
-                slot, keys = self._slots[name]
-                for key, reading in zip(keys, readings, strict=True):
-                    image[key] = reading
-                    values[slot] = reading.value
-                    qualities[slot] = reading.quality
-                    age = int((now - reading.t_s) * 1000.0)
-                    ages[slot] = age if age > 0 else 0
-                    slot += 1
+                keys, slots = self._slots[name]
+                image.update(zip(keys, readings, strict=True))
+                values[slots], _, qualities[slots], sampled = zip(*readings, strict=True)
+                if min(sampled) < now:
+                    ages[slots] = [max(0, int((now - t_s) * 1000.0)) for t_s in sampled]
             scanned = (now, tuple(values), bytes(qualities), tuple(ages))
         requests = self.record.requests(utc_now_ms()) if self._asked else []
         self._asked = False
