@@ -4,15 +4,16 @@
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(name).trim();
   const ink = colour("--ink"), soft = colour("--soft"), rule = colour("--rule"), wash = colour("--wash");
-  const accent = colour("--accent"), pale = colour("--pale"), alert = colour("--alert"), paper = colour("--paper");
+  const accent = colour("--accent"), pale = colour("--pale"), alert = colour("--alert"), plan = colour("--plan"), paper = colour("--paper");
   const font = {family: colour("--sans"), size: 12, color: soft};
   const config = {displayModeBar: false, responsive: true};
   const bare = {font, paper_bgcolor: paper, plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
                 hoverlabel: {bgcolor: paper, bordercolor: rule, font: {...font, color: ink}}};
   const LINES = {
-    plan: {color: soft, width: 1.3, dash: "4px,4px"},
-    setpoint: {color: pale, width: 1.3},
-    monitor: {color: pale, width: 1, dash: "1px,2px"},
+    plan: {color: plan, width: 6},
+    setpoint: {color: pale, width: 1},
+    monitor: {color: soft, width: 1, dash: "1px,3px"},
+    limit: {color: soft, width: 1.3, dash: "4px,4px"},
     oven: {color: ink, width: 1.5},
     furnace: {color: accent, width: 1.8},
   };
@@ -46,18 +47,18 @@
       y: process.marks.map(() => 0), text: process.marks.map((m) => m.text),
       marker: {symbol: "triangle-up", size: 10, color: alert}, cliponaxis: false, hovertemplate: "%{text}",
     });
-    const seen = process.steps.filter((s) => (s.to - s.from) / process.hours > 0.01);
+    const seen = process.steps.filter((s) => (s.to - s.from) / process.until > 0.01);
     const bands = seen.filter((_, i) => i % 2 === 0).flatMap((s) =>
       Object.values(PANELS).map(([, domain]) => rect(s.from, s.to, domain, wash)));
     const names = seen
-      .filter((s) => (s.to - s.from) / process.hours > (small ? 0.11 : 0.05))
+      .filter((s) => (s.to - s.from) / process.until > (small ? 0.11 : 0.05))
       .map((s) => ({
         xref: "x", yref: "paper", x: (s.from + s.to) / 2, y: 1, yanchor: "top", yshift: -2, text: s.id,
         showarrow: false, font: {size: small ? 9 : 11, color: soft},
       }));
     const limit = process.oxygen_below_ppm && process.panels.oxygen.length ? [{
       type: "line", xref: "paper", yref: "y3", x0: 0, x1: 1, y0: process.oxygen_below_ppm,
-      y1: process.oxygen_below_ppm, line: LINES.plan,
+      y1: process.oxygen_below_ppm, line: LINES.limit,
     }] : [];
     const titles = [["Temperature, °C", "temperature"], ["Nitrogen, sccm", "flow"], ["Oxygen, ppm", "oxygen"]];
     Plotly.newPlot("process", lines, {
@@ -65,9 +66,9 @@
       margin: {l: 42, r: 8, t: 22, b: 40},
       annotations: [...names, ...titles.map(([text, panel]) => paperText(text, PANELS[panel][1][1] + 0.005))],
       xaxis: axis({
-        title: {text: "hours since the start", font: {size: 11}, standoff: 8}, anchor: "y3",
-        range: [0, process.hours], dtick: small ? undefined : process.hours > 36 ? 12 : undefined, nticks: 7,
-        unifiedhovertitle: {text: "%{x:.2f} h"},
+        title: {text: `${process.unit} since the start`, font: {size: 11}, standoff: 8}, anchor: "y3",
+        range: [0, process.until], dtick: !small && process.unit === "hours" && process.until > 36 ? 12 : undefined, nticks: 7,
+        unifiedhovertitle: {text: `%{x:.2f} ${process.unit}`},
       }),
       yaxis: axis({domain: PANELS.temperature[1], range: [0, hottest * 1.12]}),
       yaxis2: axis({domain: PANELS.flow[1], rangemode: "tozero", nticks: 4}),
@@ -101,5 +102,11 @@
   }
   draw();
   matchMedia("(max-width: 640px)").addEventListener("change", draw);
-  addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach((c) => Plotly.Plots.resize(c)));
+  // A page of A4 between its margins, in CSS pixels: the print layout is not known yet when this must be drawn.
+  const PRINTED = {width: 680, tall: 372, usual: 240};
+  const charts = (change) => document.querySelectorAll(".js-plotly-plot").forEach((c) => Plotly.relayout(c, change(c)));
+  addEventListener("beforeprint", () => charts((c) => ({
+    autosize: false, width: PRINTED.width, height: c.matches(".tall") ? PRINTED.tall : PRINTED.usual,
+  })));
+  addEventListener("afterprint", () => charts(() => ({autosize: true, width: null, height: null})));
 })();

@@ -14,6 +14,9 @@ from labctl.protocol.plan import Cool, Heat, Purge
 ORDER = ("plan", "setpoint", "monitor", "oven", "furnace")
 """Looks of lines, the ones drawn last on top."""
 
+SHORT_S = 3 * 3600.0
+"""Anything shorter is told in minutes."""
+
 Panels = dict[str, list[dict[str, Any]]]
 
 
@@ -24,24 +27,33 @@ def figures(a: Analysis) -> str:
 
 
 def process(a: Analysis) -> dict[str, Any]:
-    """Traces by panel, spans of the steps, and marks of what was out of the ordinary; time in hours."""
+    """Traces by panel, spans of the steps, and marks of what was out of the ordinary."""
+    per_s, unit = time_unit(a.watched_s)
     return {
         "panels": panels(a),
         "steps": [
             {
                 "id": s.id,
-                "from": _hours(s.start_s),
-                "to": _hours(a.duration_s if s.end_s is None else s.end_s),
+                "from": _round(s.start_s / per_s),
+                "to": _round((a.duration_s if s.end_s is None else s.end_s) / per_s),
             }
             for s in a.steps
             if s.start_s is not None
         ],
         "marks": [
-            {"at": _hours(r.at_s), "text": f"{r.kind}: {r.text}"} for r in a.remarks if r.kind != "alarm over"
+            {"at": _round(r.at_s / per_s), "text": f"{r.kind}: {r.text}"}
+            for r in a.remarks
+            if r.kind != "alarm over"
         ],
         "oxygen_below_ppm": next((s.oxygen_below_ppm for s in a.plan.steps if isinstance(s, Purge)), None),
-        "hours": _hours(a.duration_s),
+        "until": _round(a.watched_s / per_s),
+        "unit": unit,
     }
+
+
+def time_unit(whole_s: float) -> tuple[float, str]:
+    """Seconds of the unit in which a stretch of time is shown, and its name."""
+    return (60.0, "minutes") if whole_s < SHORT_S else (3600.0, "hours")
 
 
 def panels(a: Analysis) -> Panels:
@@ -49,13 +61,13 @@ def panels(a: Analysis) -> Panels:
     heats = [s for s in a.plan.steps if isinstance(s, Heat | Cool)]
     furnaces = {s.heater for s in heats if isinstance(s, Cool) or s.atmosphere == "inert"}
     heaters = {s.heater for s in heats}
+    per_s, _ = time_unit(a.watched_s)
     found: Panels = {"temperature": [], "flow": [], "oxygen": []}
     for profile in a.profiles:
-        hours = [_hours(t) for t in profile.t_s]
         line = {
             "name": f"{profile.instrument}, planned",
             "look": "plan",
-            "x": hours,
+            "x": [_round(t / per_s) for t in profile.t_s],
             "y": list(profile.value),
         }
         found["temperature"].append(line)
@@ -64,7 +76,7 @@ def panels(a: Analysis) -> Panels:
         if place is not None and series.t_s.size:
             panel, look, words = place
             name = f"{series.instrument}{words}"
-            found[panel].append({"name": name, "look": look, **_points(series.t_s / 3600, series.value)})
+            found[panel].append({"name": name, "look": look, **_points(series.t_s / per_s, series.value)})
     for lines in found.values():
         lines.sort(key=lambda line: ORDER.index(line["look"]))
     return found
@@ -104,8 +116,8 @@ def cell(a: Analysis) -> dict[str, Any] | None:
     return {"traces": traces, "unit": "mAh g⁻¹" if a.active_mass_g else "mAh"}
 
 
-def _hours(seconds: float) -> float:
-    return round(seconds / 3600, 4)
+def _round(time: float) -> float:
+    return round(time, 4)
 
 
 def _points(x: Floats, y: Floats) -> dict[str, list[float | None]]:

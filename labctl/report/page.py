@@ -7,8 +7,8 @@ from datetime import datetime
 from html import escape
 from itertools import groupby
 
-from labctl.analysis.model import Analysis, Row
-from labctl.report.charts import ORDER, panels
+from labctl.analysis.model import Analysis, Row, StepRecord
+from labctl.report.charts import ORDER, panels, time_unit
 from labctl.report.numbers import clock, duration, formula, name_of, number, quantity
 
 HONESTY = (
@@ -67,7 +67,9 @@ def header(a: Analysis) -> str:
     facts = [
         ("Run", escape(a.run_id)),
         ("Protocol", escape(a.plan.protocol)),
-        ("Started", _instant(a.started_utc)),
+        ("Virtual start", _instant(a.started_utc).removesuffix(" UTC"))
+        if a.simulated
+        else ("Started", _instant(a.started_utc)),
     ]
     doi = a.plan.source.get("doi")
     if doi:
@@ -115,9 +117,15 @@ def process(a: Analysis) -> str:
     return _section(
         "Process",
         f'<figure><p class=legend>{key}</p><div id="process" class="chart tall"></div>'
-        "<figcaption>Shaded bands are steps. Of each stretch of time the least and the greatest reading "
-        "are drawn, so no excursion is hidden.</figcaption></figure>",
+        "<figcaption>The broad line is the forecast, the thin ones are readings; bands are steps. Of each stretch "
+        f"of time the least and the greatest reading are drawn, so no excursion is hidden.{_after(a)}"
+        "</figcaption></figure>",
     )
+
+
+def _after(a: Analysis) -> str:
+    later_s = a.watched_s - a.duration_s
+    return f" The run ended {duration(later_s)} before its chambers were cold." if later_s > 60 else ""
 
 
 def _key_text(look: str, names: list[str]) -> str:
@@ -127,8 +135,9 @@ def _key_text(look: str, names: list[str]) -> str:
 def verdict(a: Analysis) -> str:
     """Planned against actual, row by row; what nothing is known against stands with the steps."""
     judged = [row for row in a.verdict.rows if row.tolerance is not None]
-    within = sum(row.ok for row in judged)
-    counted = f"{within} of {len(judged)} within tolerance."
+    reached = [row for row in judged if row.actual is not None]
+    counted = f"{sum(row.ok for row in reached)} of {len(reached)} within tolerance"
+    counted += f", {len(judged) - len(reached)} not reached." if len(reached) < len(judged) else "."
     head = "".join(
         f"<th>{name}</th>" for name in ("Step", "Quantity", "Planned", "Actual", "Tolerance", "Basis", "")
     )
@@ -145,8 +154,13 @@ def verdict(a: Analysis) -> str:
 
 
 def _row(row: Row, step: str) -> str:
+    reached = row.actual is not None
     mark = (
-        "<i class=ok>✓</i>" if row.ok else "<i class=off>outside</i>" if row.actual is not None else "missing"
+        "<i class=ok>✓</i>"
+        if row.ok
+        else "<i class=off>outside</i>"
+        if reached
+        else "<small>not reached</small>"
     )
     planned = quantity(row.planned, row.unit)
     tolerance = "±&#8239;" + quantity(row.tolerance, row.unit) if row.tolerance else ""
@@ -154,7 +168,7 @@ def _row(row: Row, step: str) -> str:
         planned = f"≤&#8239;{planned}"
     name = escape(name_of(row.quantity))
     return (
-        f"<tr{'' if row.ok else ' class=deviates'}><th>{step}</th><td>{name}</td>"
+        f"<tr{' class=deviates' if reached and not row.ok else ''}><th>{step}</th><td>{name}</td>"
         f"<td data-name=planned>{planned}</td><td data-name=actual>{quantity(row.actual, row.unit)}</td>"
         f"<td>{tolerance}</td><td>{_tag(row.provenance)}</td><td>{mark}</td></tr>"
     )
@@ -203,22 +217,28 @@ def timeline(a: Analysis) -> str:
     for step in a.steps:
         bars = _bar("plan", step.planned_start_s, step.planned_end_s, whole)
         bars += _bar("went", step.start_s, step.end_s if step.end_s is not None else a.duration_s, whole)
-        took = duration(step.actual_s) if step.actual_s is not None else "–"
+        took = duration(step.actual_s) if step.actual_s is not None else _unfinished(step, a)
         rows.append(
             f"<li><span class=name>{escape(step.id)}</span><span class=track>{bars}</span>"
             f"<span class=took>{took}</span></li>"
         )
-    every = next((h for h in (1, 2, 4, 6, 12, 24, 48, 96, 168) if whole / 3600 / h <= 8), 336)
+    per_s, unit = time_unit(whole)
+    steps = (1, 2, 5, 10, 15, 30) if unit == "minutes" else (1, 2, 4, 6, 12, 24, 48, 96, 168)
+    every = next((n for n in steps if whole / per_s / n <= 8), 336)
     ticks = "".join(
-        f'<i style="left:{100 * h * 3600 / whole:.3f}%">{h}</i>'
-        for h in range(0, int(whole / 3600) + 1, every)
+        f'<i style="left:{100 * n * per_s / whole:.3f}%">{n}</i>'
+        for n in range(0, int(whole / per_s) + 1, every)
     )
     return _section(
         "Steps",
         f"<ol class=timeline>{''.join(rows)}<li class=axis><span class=name></span>"
-        f"<span class=track>{ticks}</span><span class=took>hours</span></li></ol>"
+        f"<span class=track>{ticks}</span><span class=took>{unit}</span></li></ol>"
         "<p class=key><span><i class=plan></i>planned</span><span><i class=went></i>actual</span></p>",
     )
+
+
+def _unfinished(step: StepRecord, a: Analysis) -> str:
+    return "not reached" if step.start_s is None else f"cut at {duration(a.duration_s - step.start_s)}"
 
 
 def _bar(kind: str, start_s: float | None, end_s: float | None, whole: float) -> str:
@@ -231,7 +251,11 @@ def _bar(kind: str, start_s: float | None, end_s: float | None, whole: float) ->
 def parameters(a: Analysis) -> str:
     """What the protocol let one choose, and where each number comes from."""
     rows = [
-        (escape(p.name), escape(p.text), _tag(p.provenance) + (" <small>given</small>" if p.given else ""))
+        (
+            escape(p.name),
+            escape(p.text.replace("degC", "°C")),
+            _tag(p.provenance) + (" <small>given</small>" if p.given else ""),
+        )
         for p in a.plan.parameters
     ]
     roles = [(escape(role), escape(name)) for role, name in a.plan.roles.items()]

@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,10 +34,10 @@ def without_scripts(html: str) -> str:
     return re.sub(r"<script.*?</script>|<style.*?</style>", "", html, flags=re.S)
 
 
-def data_of(html: str) -> dict[str, dict[str, object]]:
+def data_of(html: str) -> dict[str, dict[str, Any]]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
     assert found is not None
-    loaded: dict[str, dict[str, object]] = json.loads(found[1])
+    loaded: dict[str, dict[str, Any]] = json.loads(found[1])
     return loaded
 
 
@@ -70,7 +71,6 @@ def test_the_report_carries_verdict_parameters_entries_alarms_and_proof(finished
 
 def test_charts_are_thinned_out_and_keep_every_excursion(finished: Analysis) -> None:
     panels = data_of(render(finished))["process"]["panels"]
-    assert isinstance(panels, dict)
     for panel in ("temperature", "flow", "oxygen"):
         assert all(len(line["x"]) == len(line["y"]) <= 2000 for line in panels[panel])
     names = [line["name"] for line in panels["temperature"]]
@@ -98,6 +98,23 @@ def test_an_aborted_run_never_reads_as_complete(tmp_path: Path) -> None:
     assert "furnace 842.0 degC, limit 830.0 degC" in text
     assert "nominal" in text
     assert not {"carbon_wt_pct", "discharge_capacity_mah_per_g"} & set(aborted.results)
+
+
+def test_an_aborted_run_shows_how_it_was_made_safe_and_cooled(tmp_path: Path) -> None:
+    path = synthetic.make(tmp_path / "labctl.db", scan_s=120.0, abort_at="pyrolyse")
+    with Reader.open(path) as reader:
+        html = render(analyse(reader, synthetic.RUN))
+    text, process = without_scripts(html), data_of(html)["process"]
+    assert "hot and under gas; watched until it is cold" in text
+    assert "not reached" in text
+    assert "cut at" in text
+    assert process["until"] > max(step["to"] for step in process["steps"]) + 8
+    assert process["unit"] == "hours"
+
+
+def test_short_runs_are_told_in_minutes(finished: Analysis) -> None:
+    short = replace(finished, duration_s=3000.0, watched_s=3000.0)
+    assert data_of(render(short))["process"]["unit"] == "minutes"
 
 
 def test_nothing_from_the_record_becomes_markup(finished: Analysis) -> None:
