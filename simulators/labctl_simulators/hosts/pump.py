@@ -25,11 +25,13 @@ class Pump:
     Args:
         session: what bytes are fed to.
         now: the bench clock, in seconds.
+        wire: the clock by which delays and bytes take their time; the bench clock unless that may stand still.
         baudrate: bytes take 10 bits / baud rate each; None: no pacing.
         delays: False sends every reply at once (to measure throughput).
         lock: held while the session works; share one between all instruments of a plant.
 
-    A pump serves from `start` to `close`, and is a context manager that does both.
+    A pump serves from `start` to `close`, and is a context manager that does both. It can also hang up, and let
+    nobody in for a while (`drop`, `refuse`, `accept`).
     """
 
     def __init__(
@@ -37,12 +39,15 @@ class Pump:
         session: Session,
         now: Callable[[], float],
         *,
+        wire: Callable[[], float] | None = None,
         baudrate: int | None = None,
         delays: bool = True,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.session = session
         self.now = now
+        self.wire = wire or now
+        self.refusing = False
         self.delays = delays
         self._per_byte = BITS_PER_CHARACTER / baudrate if baudrate else 0.0
         self._lock = lock or nullcontext()
@@ -64,6 +69,21 @@ class Pump:
         os.close(self._stop_reader)
         self._release()
 
+    def drop(self) -> None:
+        """Hang up on whoever is connected; they may come back."""
+        if self._stop_writer >= 0:
+            os.write(self._stop_writer, b"!")
+
+    def refuse(self) -> None:
+        """Hang up, and let nobody in."""
+        self.refusing = True
+        self.drop()
+
+    def accept(self) -> None:
+        """Let callers in again."""
+        self.refusing = False
+        self.drop()
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -78,25 +98,24 @@ class Pump:
     def _release(self) -> None:
         raise NotImplementedError
 
-    def _ready(self, fd: int) -> bool:
-        """Wait until there is something to read; False when it is time to stop."""
-        ready, _, _ = select.select((fd, self._stop_reader), (), ())
-        return self._stop_reader not in ready
+    def _told_to_stop(self) -> bool:
+        """Take a word from `drop` or `close`, waiting for it: whether it is time to stop, or only to hang up."""
+        return not os.read(self._stop_reader, 1)
 
     def _carry(self, fd: int) -> bool:
-        """Carry bytes until the peer hangs up (True) or it is time to stop (False). Raises OSError."""
+        """Carry bytes until either side hangs up (True) or it is time to stop (False). Raises OSError."""
         due: deque[tuple[float, bytes]] = deque()
         while True:
             nap = None
             while due:
-                wait = due[0][0] - self.now()
+                wait = due[0][0] - self.wire()
                 if wait > 0:
                     nap = min(wait, LONGEST_NAP_S)
                     break
                 os.write(fd, due.popleft()[1])
             ready, _, _ = select.select((fd, self._stop_reader), (), (), nap)
             if self._stop_reader in ready:
-                return False
+                return not self._told_to_stop()
             if not ready:
                 continue
             data = os.read(fd, CHUNK)
@@ -105,9 +124,10 @@ class Pump:
             self._feed(data, due)
 
     def _feed(self, data: bytes, due: deque[tuple[float, bytes]]) -> None:
-        now = self.now() + len(data) * self._per_byte
+        took_s = len(data) * self._per_byte
         with self._lock:
-            replies = self.session.feed(data, now)
+            replies = self.session.feed(data, self.now() + took_s)
+        now = self.wire() + took_s
         for delay, reply in replies:
             leaves = now + delay + len(reply) * self._per_byte if self.delays else now
             due.append((max(leaves, due[-1][0] if due else leaves), reply))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -49,12 +50,28 @@ class TcpHost(Pump):
         return f"TCPIP0::{self.host}::{self.port}::SOCKET"
 
     def _serve(self) -> None:
-        while self._ready(self._listener.fileno()):
+        while self._called():
             link, _ = self._listener.accept()
             with link, contextlib.suppress(OSError):
                 link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if not self._carry(link.fileno()):
                     return
+
+    def _called(self) -> bool:
+        """Wait for a caller; False when it is time to stop. While refusing, nobody listens."""
+        while True:
+            if self.refusing:
+                self._listener.close()
+                if self._told_to_stop():
+                    return False
+            elif self._listener.fileno() < 0:
+                self._listener = socket.create_server((self.host, self.port))
+            else:
+                ready, _, _ = select.select((self._listener.fileno(), self._stop_reader), (), ())
+                if self._stop_reader not in ready:
+                    return True
+                if self._told_to_stop():
+                    return False
 
     def _release(self) -> None:
         self._listener.close()
