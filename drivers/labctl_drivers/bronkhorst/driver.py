@@ -139,7 +139,8 @@ class Bronkhorst(Driver):
             timeout_s=float(options.get("timeout_s", 0.3)),
         )
         if modbus:
-            return ModbusMap(ModbusRtu(port, int(options.get("unit", 1))))
+            unit = int(options.get("unit", 1))
+            return ModbusMap(ModbusRtu(port, unit, retry=False), self.line.clock)
         return ProPar(port, int(options.get("node", 3)), BINARY if self._protocol == "binary" else ASCII)
 
     def _meet(self, wire: Wire) -> None:

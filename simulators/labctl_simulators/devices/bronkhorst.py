@@ -58,8 +58,9 @@ class Cell(NamedTuple):
 class ElFlow:
     """The controller. Its faults are attributes.
 
-    silent: answers nothing. late_s: extra delay. alarm: alarm bits (0 error .. 7 hardware). analog: what
-    the analog input asks for, a fraction. fluid, fluidset: what its calibration is for.
+    silent: answers nothing. late_s: extra delay. keeps_mode: acknowledges another control mode and stays in
+    its own. alarm: alarm bits (0 error .. 7 hardware). analog: what the analog input asks for, a fraction.
+    fluid, fluidset: what its calibration is for.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ElFlow:
         self.slope_s = 0.0
         self.analog = 0.0
         self.alarm = 0
-        self.silent = False
+        self.silent = self.keeps_mode = False
         self.late_s = 0.0
         self._now = bindings.now
         self._heard_s = bindings.now()
@@ -205,7 +206,8 @@ class ElFlow:
     def _set_mode(self, mode: float) -> None:
         if mode not in MODES:
             raise ProparRefusal(BAD_VALUE)
-        self.mode = int(mode)
+        if not self.keeps_mode:
+            self.mode = int(mode)
 
     def _set_slope(self, tenths: float) -> None:
         if not 0 <= tenths <= 30000:
