@@ -86,11 +86,12 @@ def _tripped(
 def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
     """Above the highest setpoint commanded in the stage plus a margin, or above an absolute limit: latched abort.
 
-    When the setpoint falls, the limit falls no faster than 1.5 times the expected time constant of the cool-down.
+    When the setpoint falls, the limit falls no faster than 1.5 times the expected time constant of the cool-down. With
+    the heater off it ends at T_open plus the margin: the last kelvins above the room take longer than any constant.
     """
     temperatures = scan.temperatures(rig)
     margin = limit("over_temperature_margin", tightened)
-    wanted = (chamber.lease.target_c if chamber.lease else scan.context.ambient_c) + margin
+    wanted = (chamber.lease.target_c if chamber.lease else limit("T_open")) + margin
     key = f"{rig.name}/ceiling_c"
     ceiling = scan.tally.get(key)
     if ceiling is None:

@@ -42,12 +42,22 @@ def bundled(name: str) -> Bench:
 def plan_of(*steps: AnyStep, charge: Charge | None = None) -> Plan:
     """A plan of these steps and nothing else."""
     return Plan(
-        protocol="test", title="test", steps=steps, charge=charge or Charge(), bench_identity="any", simulated=True
+        protocol="test",
+        title="test",
+        steps=steps,
+        charge=charge or Charge(),
+        bench_identity="any",
+        simulated=True,
     )
 
 
 def stir(**changes: Any) -> Stir:
-    given: dict[str, Any] = {"id": "stir", "instruments": ("hotplate",), "chamber": "vessel", "stirrer": "hotplate"}
+    given: dict[str, Any] = {
+        "id": "stir",
+        "instruments": ("hotplate",),
+        "chamber": "vessel",
+        "stirrer": "hotplate",
+    }
     return Stir(**(given | {"speed_rpm": 300.0, "duration_s": 60.0, "timeout_s": 300.0} | changes))
 
 
@@ -65,25 +75,48 @@ def inert(**changes: Any) -> Heat:
     """Heating of the tube under nitrogen."""
     under = Gas(instrument="nitrogen", flow_sccm=200.0)
     given: dict[str, Any] = {"id": "heat", "instruments": ("furnace", "nitrogen"), "chamber": "tube"}
-    given |= {"heater": "furnace", "segments": (ramp(),), "band_k": 5.0, "atmosphere": "inert", "under": under}
+    given |= {
+        "heater": "furnace",
+        "segments": (ramp(),),
+        "band_k": 5.0,
+        "atmosphere": "inert",
+        "under": under,
+    }
     return Heat(**(given | {"catch_up_s": 120.0, "timeout_s": 7200.0} | changes))
 
 
 def dry(**changes: Any) -> Heat:
     """Heating in the oven, in air."""
-    given: dict[str, Any] = {"id": "dry", "instruments": ("oven",), "chamber": "drying-oven", "heater": "oven"}
+    given: dict[str, Any] = {
+        "id": "dry",
+        "instruments": ("oven",),
+        "chamber": "drying-oven",
+        "heater": "oven",
+    }
     given |= {"segments": (ramp(100.0, 600.0),), "band_k": 2.0, "atmosphere": "air"}
     return Heat(**(given | {"catch_up_s": 600.0, "timeout_s": 7200.0, "after": "off"} | changes))
 
 
 def cool(**changes: Any) -> Cool:
     under = Gas(instrument="nitrogen", flow_sccm=200.0)
-    given: dict[str, Any] = {"id": "cool", "instruments": ("furnace",), "chamber": "tube", "heater": "furnace"}
-    return Cool(**(given | {"below_c": 60.0, "under": under, "expected_s": 900.0, "timeout_s": 1800.0} | changes))
+    given: dict[str, Any] = {
+        "id": "cool",
+        "instruments": ("furnace",),
+        "chamber": "tube",
+        "heater": "furnace",
+    }
+    return Cool(
+        **(given | {"below_c": 60.0, "under": under, "expected_s": 900.0, "timeout_s": 1800.0} | changes)
+    )
 
 
 def unload(**changes: Any) -> Unload:
-    given: dict[str, Any] = {"id": "unload", "instruments": ("nitrogen",), "chamber": "tube", "gas": "nitrogen"}
+    given: dict[str, Any] = {
+        "id": "unload",
+        "instruments": ("nitrogen",),
+        "chamber": "tube",
+        "gas": "nitrogen",
+    }
     return Unload(**(given | {"into": "powder", "below_c": 60.0} | changes))
 
 
@@ -97,7 +130,7 @@ class Hands:
     """The bench in the hands of a test.
 
     values: what each signal reads; quality: where it is not GOOD; absent: signals of which nothing was ever read.
-    outcome: what becomes of a verb, "ok" unless said otherwise; "never" leaves it in flight.
+    supply: whether nitrogen flows when it is commanded. outcome: what becomes of a verb, "ok" unless said otherwise; "never" leaves it in flight.
     """
 
     def __init__(self, *steps: AnyStep, bench: str | Bench = "small", charge: Charge | None = None) -> None:
@@ -112,6 +145,7 @@ class Hands:
         self.outcome: dict[str, str] = {}
         self.now = 0.0
         self.estop = False
+        self.supply = True
         self.events: list[Event] = []
         self.commands: list[Command] = []
         self.settled: list[tuple[str, str, bool]] = []
@@ -150,7 +184,9 @@ class Hands:
             if key not in self.absent
         }
 
-    def scan(self, dt_s: float | None = None, requests: Sequence[Request] = (), recovered: bool = False) -> Decision:
+    def scan(
+        self, dt_s: float | None = None, requests: Sequence[Request] = (), recovered: bool = False
+    ) -> Decision:
         """One scan, when it is due or after `dt_s`."""
         dt_s = period_s(self.context, self.state) if dt_s is None else dt_s
         self.now += dt_s
@@ -187,7 +223,7 @@ class Hands:
     def phase(self, step: str, phase: str, within_s: float = 100_000.0) -> None:
         self.until(lambda: step in self.run.active and self.step(step).phase == phase, within_s)
 
-    def ask(self, verb: str, run: str | None = "run-1", **more: Any) -> tuple[str, bool]:
+    def ask(self, verb: str, run: str | None = "run-1", /, **more: Any) -> tuple[str, bool]:
         """Ask for something in a scan of its own; its outcome and whether it was accepted."""
         self._asked += 1
         fields = {k: more.pop(k) for k in ("expected_state", "expired") if k in more}
@@ -212,6 +248,11 @@ class Hands:
     def at(self, celsius: float) -> None:
         """Both thermometers of the tube read that."""
         self.values["furnace.temperature"] = self.values["furnace-monitor.temperature"] = celsius
+
+    def nitrogen(self, flows: bool) -> None:
+        """The supply fails, or is back."""
+        self.supply = flows
+        self.values["nitrogen.flow"] = self.values["nitrogen.flow_setpoint"] if flows else 0.0
 
     def silence(self, instrument: str) -> None:
         for key in self.values:
@@ -242,7 +283,8 @@ class Hands:
                 if f"{name}.output" in values:
                     values[f"{name}.output"] = 0.0
             case "set_flow":
-                values[f"{name}.flow"] = values[f"{name}.flow_setpoint"] = args["flow_sccm"]
+                values[f"{name}.flow_setpoint"] = args["flow_sccm"]
+                values[f"{name}.flow"] = args["flow_sccm"] if self.supply else 0.0
             case "stir":
                 values[f"{name}.speed"] = values[f"{name}.speed_setpoint"] = args["speed_rpm"]
             case "stir_off":

@@ -117,7 +117,7 @@ def is_washed_again(scan: Scan, rig: Rig) -> bool:
 
 def _is_proven(scan: Scan, step: Purge, rig: Rig) -> bool:
     volumes = max(step.volumes, limit("purge_volumes"))
-    if scan.tally.get(f"{rig.name}/washed_cm3", 0.0) < volumes * step.volume_cm3:
+    if scan.tally.get(f"{rig.name}/washed_cm3", 0.0) < volumes * max(step.volume_cm3, rig.volume_cm3):
         return False
     if step.analyser is None:
         return True

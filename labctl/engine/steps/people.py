@@ -84,7 +84,7 @@ def derive(quantity: str, values: dict[str, float], plan: Plan) -> float:
     if not plan.charge.flammable_solvent_g:
         raise KeyError("charge")
     lost = values["wet_mass"] - values["dry_mass"]
-    return min(100.0, 100.0 * lost / plan.charge.flammable_solvent_g)
+    return round(min(100.0, 100.0 * lost / plan.charge.flammable_solvent_g), 6)
 
 
 def is_number(value: object) -> TypeGuard[float]:
