@@ -11,7 +11,20 @@ from labctl.bench.api import DRIVER_API, DriverEntry
 from labctl.errors import UsageError
 
 GROUP = "labctl.drivers"
-BUILT_IN = ("alicat", "binder", "bronkhorst", "eurotherm", "ika", "keithley", "neware", "rapidox")
+BUILT_IN = (
+    "alicat",
+    "binder",
+    "bronkhorst",
+    "eurotherm",
+    "eurotherm-epc",
+    "ika",
+    "keithley",
+    "neware",
+    "rapidox",
+)
+
+BESIDE = {"eurotherm-epc": "labctl_drivers.eurotherm:EPC"}
+"""Declarations beside the `ENTRY` of the module of their family."""
 
 
 @cache
@@ -22,7 +35,7 @@ def drivers() -> Mapping[str, DriverEntry]:
     """
     found = {point.name: point for point in entry_points(group=GROUP)}
     for name in BUILT_IN:  # a checkout that is not installed has no entry points
-        found.setdefault(name, EntryPoint(name, f"labctl_drivers.{name}:ENTRY", GROUP))
+        found.setdefault(name, EntryPoint(name, BESIDE.get(name, f"labctl_drivers.{name}:ENTRY"), GROUP))
     return {name: load(found[name]) for name in sorted(found)}
 
 

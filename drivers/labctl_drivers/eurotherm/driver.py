@@ -233,14 +233,17 @@ class Eurotherm(Driver):
         """Write a resident program, read it back and run it: a cool-down that outlives the host.
 
         segments: {target_c, rate_k_per_min, hold_s} each, the first from the present temperature, none above the one
-        before. It ends in a reset, at 20 degC. Only from under a lease: a loop in manual is left alone.
+        before. It ends in a reset, at 20 degC. Only from under a lease: a loop in manual is left alone. The network
+        watchdog is off meanwhile, or it would end the program with the host; `heat` arms it again.
         """
+        profile = self.profile
+        assert isinstance(profile, FloatProfile)
         registers = self._registers or self._known()
         image = registers.image()
         if image.bad or image.manual:
             raise RefusedError(f"{self.line.address}: no program is run with a bad temperature or in manual")
         program = programs.cooling(segments, image.temperature, registers.low_c)
-        for item in self.profile.before_heat:
+        for item in profile.before_program:
             self._settle(item)
         for item in programs.registers(program):
             self._settle(item)

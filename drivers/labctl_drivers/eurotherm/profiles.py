@@ -103,7 +103,8 @@ class FloatProfile(Profile):
 
     sensor_break: flag, followed by the status of the process value (0 good). setpoint_source: `forced_local` there
     says that the remote setpoint is selected but bad. in_manual: flag. company, type_code, serial: identity.
-    remote_scale: high and low range, high and low scale of the remote setpoint.
+    remote_scale: high and low range, high and low scale of the remote setpoint. before_program: set and read back
+    before a resident cool-down, which is to go on without the host and to end at SP1.
     """
 
     sensor_break: int
@@ -114,6 +115,7 @@ class FloatProfile(Profile):
     type_code: int
     serial: int
     remote_scale: int
+    before_program: tuple[Item, ...]
 
 
 _SP1 = Item("fall-back setpoint", 24, FALLBACK_C, "number")
@@ -168,6 +170,7 @@ def epc3016(comms: str = "option") -> FloatProfile:
     """The EPC3016 on its option board's Ethernet, or on fixed communications. Raises KeyError for others."""
     watchdog = EPC_COMMS[comms]
     reset = Item("program reset", 23, 1, by=(10575, 1))
+    local = Item("local setpoint selected", 276, 1)
     return FloatProfile(
         title="Eurotherm EPC3016",
         remote_setpoint=277,
@@ -191,10 +194,18 @@ def epc3016(comms: str = "option") -> FloatProfile:
             Item("watchdog not tripped", watchdog + 3, 0),
             Item("rate limits enabled", 1668, 0),
         ),
+        before_program=(
+            reset,
+            _SELECT,
+            _SP1,
+            Item("watchdog off", watchdog, 0, "time"),
+            Item("watchdog not tripped", watchdog + 3, 0),
+            local,
+        ),
         energise=(Item("remote setpoint selected", 276, 0), Item("automatic", 273, 0)),
         off=(
             reset,
-            Item("local setpoint selected", 276, 1),
+            local,
             Item("manual", 273, 1),
             Item("manual output", 3, 0, "number"),
             Item("remote setpoint", 277, FALLBACK_C, "number"),

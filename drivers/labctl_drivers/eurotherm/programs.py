@@ -56,7 +56,7 @@ def cooling(segments: Iterable[Mapping[str, Any]], present_c: float, low_c: floa
                 f"segment {number}: {target_c:g} degC is not within {low_c:g}..{before_c:g} degC;"
                 " a resident program may cool, never heat"
             )
-        if not (0.0 < rate <= 1000.0 and 0.0 <= hold_s <= 4e6):
+        if not (0.0 < rate <= 1000.0 and 0.0 <= hold_s <= 1e6):
             raise RefusedError(f"segment {number}: {rate:g} K/min for {hold_s:g} s cannot be programmed")
         before_c = target_c
     blocks = sum(2 if s.hold_s else 1 for s in program)

@@ -20,6 +20,7 @@ class Entry(NamedTuple):
 
 DEVICES: dict[str, Entry] = {
     "eurotherm_3216": Entry("labctl_simulators.devices.eurotherm:attach", "furnace"),
+    "eurotherm_epc3016": Entry("labctl_simulators.devices.eurotherm_epc:attach", "furnace"),
     "binder_mb1": Entry("labctl_simulators.devices.binder:attach", "oven"),
     "ika_hotplate": Entry("labctl_simulators.devices.ika:attach", "hotplate"),
     "alicat_mc": Entry("labctl_simulators.devices.alicat:attach", "flow"),

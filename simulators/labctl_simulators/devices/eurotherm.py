@@ -137,6 +137,11 @@ class Eurotherm3216:
         self._latched = False
         self._shown_s: float | None = None
 
+    @property
+    def output(self) -> float:
+        """What the heater is given now, %."""
+        return self.loop.output
+
     def tick(self, now_s: float) -> None:
         """One second of the loop. In manual the output simply stays."""
         registers, loop, scale = self.registers, self.loop, self.scale
