@@ -15,7 +15,7 @@ DEV := .venv/.ready-dev
 BENCH := .venv-bench/.ready
 CHECKED := labctl drivers simulators tests
 
-.PHONY: help setup demo test lint format coverage bench wheel lock clean
+.PHONY: help setup demo test test-browser docs lint format coverage bench wheel lock clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,12 @@ demo: $(RUN)  ## Run a synthesis on simulated instruments
 
 test: $(DEV)  ## Run the tests
 	.venv/bin/python -m pytest -q
+
+test-browser: $(DEV)  ## Open a report in a browser (needs chromium on the path)
+	.venv/bin/python -m pytest -q -m browser tests/browser
+
+docs: $(DEV)  ## Renew the pages under docs/ that are made from the code
+	.venv/bin/python -m tests.docs
 
 lint: $(DEV)  ## Check style, format, types and import walls
 	.venv/bin/ruff check

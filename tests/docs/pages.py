@@ -1,0 +1,151 @@
+"""Pages made from the tables of the code, so that they cannot say anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+
+from labctl.bench.api import DriverEntry
+from labctl.bench.discovery import drivers
+from labctl.engine.machine import COMMANDS, DONE, STATES, next_state
+from labctl.model.limits import LIMITS
+from labctl.protocol.schema import KINDS, NOT_YET, WrittenStep
+
+DOCS = Path(__file__).parents[2] / "docs"
+MADE = "<!-- Made from the code by `make docs`. -->"
+BEGIN, END = "<!-- kinds: made from the code by `make docs` -->", "<!-- /kinds -->"
+
+SELF_CONSISTENT = "self-consistent only: driver and simulator share no code, but rest on the same documents"
+EVIDENCE: Mapping[str, tuple[str, str]] = {
+    "alicat": (
+        "replies captured from real units and published, in both directions of the codec; else self-consistent",
+        "tests/drivers/test_alicat.py::test_the_captured_frame_is_read_in_bar_and_sccm",
+    ),
+    "binder": (
+        "independent client only: pymodbus reads and writes the simulator over TCP",
+        "tests/simulators/test_binder.py::test_a_foreign_client_reads_and_writes_it",
+    ),
+    "keithley": (
+        "independent client only: plain pyvisa queries the simulator over a raw socket",
+        "tests/simulators/test_keithley.py::test_a_plain_visa_client_talks_to_it_over_a_raw_socket",
+    ),
+}
+"""What speaks for a driver besides its own simulator, and the test that shows it."""
+
+
+def limits() -> str:
+    """Every safety limit by name."""
+    rows = [
+        (f"`{name}`", f"{entry.value:g}", entry.unit.replace("degC", "°C"), entry.stricter, entry.meaning)
+        for name, entry in LIMITS.items()
+    ]
+    return page(
+        "Safety limits",
+        "One table in `labctl/model/limits.py`; guards, rules and messages quote these names. A bench file may move "
+        "a limit in its stricter direction, never in the other.",
+        table(("name", "value", "unit", "stricter is", "meaning"), rows),
+    )
+
+
+def states() -> str:
+    """Every state of a run with every command."""
+    rows = []
+    for state in STATES:
+        cells = [next_state(state, command) or "–" for command in COMMANDS]
+        if state == "ABORTED":
+            cells[COMMANDS.index("RESET")] = "IDLE, once cleared"
+        rows.append((f"**{state}**", *cells, DONE.get(state, "–")))
+    return page(
+        "States of a run",
+        f"The {len(STATES) * len(COMMANDS)} cells of `labctl/engine/machine.py`, after ISA-88. A dash is a refusal. "
+        "The last column is where an acting state goes by itself, once what it does is confirmed.",
+        table(("state", *COMMANDS, "when done"), rows),
+        "HOLD is for faults and people, PAUSE for people only. STOP cools down at a controlled rate, ABORT takes the "
+        "energy away at once; both leave gas flowing. An aborted run can be reset only after a person said what the "
+        "cause was (`labctl clear --reason ...`). How a run ended is written once and never changes.",
+    )
+
+
+def instruments() -> str:
+    """Every driver as it declares itself."""
+    return page(
+        "Instruments",
+        "What each driver declares in its `DriverEntry`, and what speaks for it. **No driver was tried on a real "
+        "instrument yet.** Items that nobody has confirmed on hardware are listed; commission an instrument before "
+        "it heats anything that matters.",
+        *(_instrument(entry) for entry in drivers().values()),
+    )
+
+
+def _instrument(entry: DriverEntry) -> str:
+    evidence, test = EVIDENCE.get(entry.name, (SELF_CONSISTENT, ""))
+    ramp = "the host moves its setpoint along" if entry.host_ramp else "its own, where a step asks for one"
+    heats = "heat" in entry.effects or bool(
+        {"tube_furnace", "oven", "solvent_dryer"} & set(entry.capabilities)
+    )
+    facts = [
+        ("driver", f"`{entry.name}`"),
+        ("plays", ", ".join(f"`{c}`" for c in entry.capabilities)),
+        ("link", entry.link),
+        ("signals", ", ".join(f"{s.name} ({s.unit})" for s in entry.signals)),
+        *([("ramp", ramp)] if heats else []),
+        *([("dead-man", f"heat lapses {entry.lease_s:g} s after the last renewal")] if entry.lease_s else []),
+        ("when the host falls silent", entry.on_comms_loss),
+        ("when power returns", entry.on_power_return),
+        ("simulated by", f"`{entry.device}`" if entry.device else "not simulated"),
+        ("evidence", evidence + (f" (`{test}`)" if test else "")),
+    ]
+    unverified = "\n".join(f"- {item}" for item in entry.unverified) or "- nothing is marked"
+    return f"## {entry.title}\n\n{table(('', ''), facts)}\n\nUnverified:\n\n{unverified}"
+
+
+def kinds() -> str:
+    """The step kinds of the protocol language with their keys."""
+    rows = []
+    for kind in KINDS:
+        model = next(
+            part
+            for part in (WrittenStep.model_fields[kind].annotation.__args__)  # type: ignore[union-attr]  # X | None
+            if part is not type(None)
+        )
+        keys = [
+            f"**{info.alias or name}**"
+            if info.default is PydanticUndefined and info.default_factory is None
+            else f"{info.alias or name}"
+            for name, info in model.model_fields.items()
+        ]
+        rows.append((f"`{kind}`", " ".join((model.__doc__ or "").split()), ", ".join(keys)))
+    later = ", ".join(f"`{kind}`" for kind in NOT_YET)
+    return (
+        f"{table(('kind', 'what it does', 'keys (needed ones bold)'), rows)}\n\n"
+        f"Known to the language, refused by this version: {later}."
+    )
+
+
+def protocols() -> str:
+    """The page on the language, with its table of kinds renewed."""
+    text = (DOCS / "protocols.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{kinds()}\n\n{END}{after}"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "limits.md": limits,
+    "states.md": states,
+    "instruments.md": instruments,
+    "protocols.md": protocols,
+}
+
+
+def page(title: str, *parts: str) -> str:
+    """A page of Markdown."""
+    return "\n\n".join((f"# {title}", MADE, *parts)) + "\n"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown; a bar inside a cell stays a bar."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
