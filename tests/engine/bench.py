@@ -130,7 +130,8 @@ class Hands:
     """The bench in the hands of a test.
 
     values: what each signal reads; quality: where it is not GOOD; absent: signals of which nothing was ever read.
-    supply: whether nitrogen flows when it is commanded. outcome: what becomes of a verb, "ok" unless said otherwise; "never" leaves it in flight.
+    supply: whether nitrogen flows when it is commanded. outcome: what becomes of a verb, "ok" unless said otherwise;
+    "never" leaves it in flight.
     """
 
     def __init__(self, *steps: AnyStep, bench: str | Bench = "small", charge: Charge | None = None) -> None:
@@ -243,6 +244,7 @@ class Hands:
         self.values["oxygen.oxygen"] = 5.0
         self.start()
         self.phase("heat", "ramp", 3000.0)
+        self.scan()
         self.at(celsius)
 
     def at(self, celsius: float) -> None:
