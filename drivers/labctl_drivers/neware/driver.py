@@ -23,7 +23,14 @@ from labctl.bench.api import (
     RefusedError,
     Signal,
 )
-from labctl_drivers.neware.schedule import PROTECTED_V, Programme, StepFile, protection, step_file
+from labctl_drivers.neware.schedule import (
+    PROTECTED_CURRENT,
+    PROTECTED_V,
+    Programme,
+    StepFile,
+    protection,
+    step_file,
+)
 from labctl_drivers.neware.server import Record, Server, Status
 from labctl_drivers.options import check_options
 
@@ -34,6 +41,8 @@ STARTABLE = ("finish", "stop", "protect")
 
 FULL_SCALE_A = 0.01
 """Largest current a bench allows unless it says otherwise (assumed: coin cells)."""
+LARGEST_V = 5.5
+"""What a 5 V channel can show (assumed)."""
 LARGEST_A = 12.0
 """Largest current of a CT-4008Tn channel (assumed)."""
 
@@ -61,7 +70,7 @@ OPTIONS = {
 }
 
 SIGNALS = (
-    Signal("voltage", "V", -5.5, 5.5, 1e-4),
+    Signal("voltage", "V", -LARGEST_V, LARGEST_V, 1e-4),
     Signal("current", "A", -LARGEST_A, LARGEST_A, 1e-9),
     Signal("elapsed", "s", 0.0, None, 0.1),
     Signal("capacity", "mAh", 0.0, None, 1e-6),
@@ -164,36 +173,7 @@ class Neware(Driver):
             self._run = ("", "")
             return self.silent()
         self._run = status[:2]
-        now = self.line.clock.now()
-        fresh = self._is_fresh(status, now)
-        live = GOOD if fresh else BAD
-        if not running:
-            current, measured = Reading(status.current_a, "A", live, now), live
-        elif record is not None:
-            current, measured = Reading(record.current_a, "A", live, now), live
-        else:
-            worth = abs(status.current_a) >= ROUNDED_A
-            measured = NOT_READY
-            current = Reading(status.current_a, "A", live if worth else NOT_READY, now)
-        capacity = record.capacity_ah * 1e3 if record else (None if running else 0.0)
-        cycle, step = status.cycle, status.step
-        if not running and record is not None:
-            cycle, step = record.cycle, record.step
-        state = STATES.get(status.state)
-        if abs(status.voltage_v) > 5.5:
-            live = BAD
-        if current.value is not None and abs(current.value) > LARGEST_A:
-            current = current._replace(quality=BAD)
-        return (
-            Reading(status.voltage_v, "V", live, now),
-            current,
-            Reading(status.elapsed_s, "s", GOOD if fresh else BAD, now),
-            Reading(capacity, "mAh", measured, now),
-            Reading(float(cycle), "1", GOOD, now),
-            Reading(float(step), "1", GOOD, now),
-            Reading(state, "1", BAD if state is None else GOOD, now),
-            Reading(float(self._test or 0), "1", GOOD, now),
-        )
+        return self._image(status, record)
 
     def execute(self, verb: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """`start_schedule` (see `Programme`) or `stop`."""
@@ -316,6 +296,38 @@ class Neware(Driver):
             self._test = None
         raise CommunicationError(f"{self.line.address}: tests change faster than they can be read")
 
+    def _image(self, status: Status, record: Record | None) -> tuple[Reading, ...]:
+        """Readings of a status and the row of data that goes with it."""
+        now = self.line.clock.now()
+        state = STATES.get(status.state)
+        running = status.state == "working"
+        shown = GOOD if self._is_fresh(status, now) else BAD
+        volts = shown if abs(status.voltage_v) <= LARGEST_V else BAD
+        amps, cycle, step = status.current_a, status.cycle, status.step
+        measured = shown if state is not None else BAD
+        if running and record is not None:
+            amps = record.current_a
+        elif running:
+            measured = NOT_READY
+        elif record is not None:
+            cycle, step = record.cycle, record.step
+        flowing = measured
+        if measured is NOT_READY and abs(amps) >= ROUNDED_A:
+            flowing = shown
+        if abs(amps) > PROTECTED_CURRENT * self._max_a:
+            flowing = BAD
+        capacity = record.capacity_ah * 1e3 if record else None if running else 0.0
+        return (
+            Reading(status.voltage_v, "V", volts, now),
+            Reading(amps, "A", flowing, now),
+            Reading(status.elapsed_s, "s", shown, now),
+            Reading(capacity, "mAh", measured, now),
+            Reading(float(cycle), "1", GOOD, now),
+            Reading(float(step), "1", GOOD, now),
+            Reading(state, "1", BAD if state is None else GOOD, now),
+            Reading(float(self._test or 0), "1", GOOD, now),
+        )
+
     def _is_fresh(self, status: Status, now: float) -> bool:
         """The own time of a running test moves, or has stood still for less than `STALE_S`."""
         since, elapsed = self._moved
@@ -327,14 +339,17 @@ class Neware(Driver):
     def _armed(self, barcode: str) -> AuditItem:
         """The own limits under which the running test was started, from its step file."""
         low, high = PROTECTED_V
-        wanted = f"within {low:g}..{high:g} V, at most {1.2 * self._max_a:g} A"
+        wanted = f"within {low:g}..{high:g} V, at most {PROTECTED_CURRENT * self._max_a:g} A"
         try:
             if not _OURS.fullmatch(barcode):
                 raise ValueError("not started by labctl")
             armed = protection((Path(self.options["share_dir"]) / f"{barcode}.xml").read_bytes())
         except (KeyError, OSError, ValueError) as error:
             return AuditItem("limits", False, f"unknown: {error}", wanted)
-        ok = low <= armed.lower_v < armed.upper_v <= high and armed.limit_a <= 1.2 * self._max_a
+        ok = (
+            low <= armed.lower_v < armed.upper_v <= high
+            and armed.limit_a <= PROTECTED_CURRENT * self._max_a * (1 + 1e-6)
+        )
         found = f"{armed.lower_v:g}..{armed.upper_v:g} V, {armed.limit_a:g} A"
         return AuditItem("limits", ok, found, wanted)
 

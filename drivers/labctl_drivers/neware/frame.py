@@ -22,7 +22,7 @@ _DOCUMENT = re.compile(
 )
 _ELEMENT = re.compile(r'[\s"]*<(/?)(\w+)((?:\s+\w+\s*=\s*"[^"<]*")*)\s*(/?)>([^<>]*)')
 _ATTRIBUTE = re.compile(r'(\w+)\s*=\s*"([^"<]*)"')
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,18})?([eE][+-]?\d{1,2})?")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,18})?([eE][+-]?\d{1,2})?", re.ASCII)
 
 
 class Row(NamedTuple):
@@ -32,9 +32,15 @@ class Row(NamedTuple):
     values: Mapping[str, str]
     text: str
 
+    def word(self, name: str) -> str:
+        """Text of it. Raises ValueError when it is missing."""
+        if name not in self.values:
+            raise ValueError(f"{self.tag} without {name}")
+        return self.values[name]
+
     def number(self, name: str) -> float:
         """A number of it. Raises ValueError when it is missing or is none."""
-        text = self.values.get(name, "")
+        text = self.word(name)
         if not _NUMBER.fullmatch(text):
             raise ValueError(f"{self.tag} {name}={text!r} is no number")
         return float(text)
