@@ -128,8 +128,8 @@ class ProparSession:
 
     def _tell(self, data: bytes) -> bytes:
         asked = parse_request(data)
-        if asked is None:
-            return bytes((STATUS, BAD_COMMAND, len(data) & 0xFF))
+        if isinstance(asked, int):
+            return bytes((STATUS, asked, len(data) & 0xFF))
         reply = bytearray((WRITE,))
         for n, (labels, process, number, kind, size) in enumerate(asked):
             try:
@@ -238,8 +238,8 @@ def wrap(sequence: int | None, node: int, data: bytes) -> bytes:
 
 
 @lru_cache(4096)
-def parse_request(data: bytes) -> tuple[Asked, ...] | None:
-    """The parameters that a request asks for, or None when it ends too soon or too late."""
+def parse_request(data: bytes) -> tuple[Asked, ...] | int:
+    """The parameters that a request asks for, or the status of one that makes no sense."""
     asked, at, more, chained = [], 1, True, False
     try:
         while more or chained:
@@ -253,10 +253,10 @@ def parse_request(data: bytes) -> tuple[Asked, ...] | None:
                 size, at = data[at], at + 1
             asked.append(Asked(labels + bytes((label,)), process & 0x7F, real & 0x1F, kind, size))
             if label & 0x60 != kind:
-                return None
+                return BAD_TYPE
     except IndexError:
-        return None
-    return tuple(asked) if at == len(data) else None
+        return BAD_COMMAND
+    return tuple(asked) if at == len(data) else BAD_COMMAND
 
 
 @lru_cache(1024)
