@@ -131,7 +131,7 @@ class Hands:
 
     values: what each signal reads; quality: where it is not GOOD; absent: signals of which nothing was ever read.
     supply: whether nitrogen flows when it is commanded. outcome: what becomes of a verb, "ok" unless said otherwise;
-    "never" leaves it in flight.
+    "acknowledged" is ok without effect, "never" leaves it in flight.
     """
 
     def __init__(self, *steps: AnyStep, bench: str | Bench = "small", charge: Charge | None = None) -> None:
@@ -270,7 +270,7 @@ class Hands:
             return
         if outcome == "ok" or outcome == "carried out, reply lost":
             self._effect(command)
-        words: dict[str, Outcome] = {"ok": "ok", "failed": "failed", "refused": "refused"}
+        words: dict[str, Outcome] = {"ok": "ok", "acknowledged": "ok", "failed": "failed", "refused": "refused"}
         self._results.append(Result(command.id, words.get(outcome, "unknown"), outcome, {}))
 
     def _effect(self, command: Command) -> None:
