@@ -25,7 +25,7 @@ CAPTURED = (
 """A reply of a real BTS 8.0 server (aurora-neware 0.2.3)."""
 
 NUMERIC = frozenset(b"0123456789.eE+-")
-MANY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -235,6 +235,7 @@ def _protect(whole: Tree, programme: Programme) -> None:
     _value(curr, "Upper", _decimal(limit_ma))
     _value(curr, "Lower", _decimal(-limit_ma))
     _value(main, "Delay_Time", _decimal(PROTECTION_DELAY_S * 1e3))
+    ElementTree.SubElement(main, "Cap")
     record = ElementTree.SubElement(ElementTree.SubElement(whole, "Record"), "Main")
     _value(record, "Time", _decimal(programme.record_s * 1e3))
     _value(record, "Volt", _decimal(RECORD_V * 1e4))
