@@ -31,6 +31,11 @@ EVIDENCE: Mapping[str, tuple[str, str]] = {
         "independent client only: plain pyvisa queries the simulator over a raw socket",
         "tests/simulators/test_keithley.py::test_a_plain_visa_client_talks_to_it_over_a_raw_socket",
     ),
+    "neware": (
+        "independent client: aurora-neware starts, reads and stops the simulator over TCP; replies captured from a "
+        "real server and published are read by the driver; step file as aurora-unicycler writes it",
+        "tests/simulators/test_neware_stranger.py",
+    ),
 }
 """What speaks for a driver besides its own simulator, and the test that shows it."""
 

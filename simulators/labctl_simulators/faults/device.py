@@ -33,6 +33,8 @@ ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
     "cleaning": ("the oxygen cell cleans itself", {"rapidox_1100": {"cleaning": True}}),
     "over_range": ("the state field says over range", {"rapidox_1100": {"state": 1}}),
     "limiter": ("the over-temperature limiter has tripped", {"binder_mb1": {"tripped": True}}),
+    "other_channel": ("replies name another channel", {"neware_bts8": {"names_channel": 99}}),
+    "api_disabled": ("the server's programming interface is switched off", {"neware_bts8": {"api": False}}),
 }
 """Troubles that a device knows by itself: (help, attributes by device)."""
 
