@@ -15,6 +15,7 @@ from labctl_simulators.physics.oven import ConvectionOven
 from labctl_simulators.plant import Sensor, Tube
 
 HEATERS = ("eurotherm_3216", "binder_mb1", "ika_hotplate")
+CYCLERS = ("keithley_2450", "neware_bts8")
 SENSORS = (*HEATERS, "rapidox_1100")
 GAS = ("eurotherm_3216", "alicat_mc", "rapidox_1100")
 """What stands at a tube: a fault of the tube may be named by any of them."""
@@ -232,7 +233,7 @@ PHYSICS: Mapping[str, Kind] = {
     "cracked_tube": _kind(_leak, "the tube cracks", GAS, air_sccm=150.0),
     "opened": _kind(_opened, "tube or oven door opened", (*GAS, "binder_mb1")),
     "exhaust_blocked": _kind(_exhaust_blocked, "the exhaust blocks", GAS, back_pressure_bar=2.0, over_s=0.0),
-    "cell_short": _kind(_cell_short, "the cell is shorted", ("keithley_2450",), ohm=0.05),
-    "cell_open": _kind(_cell_open, "a lead of the cell has come off", ("keithley_2450",)),
+    "cell_short": _kind(_cell_short, "the cell is shorted", CYCLERS, ohm=0.05),
+    "cell_open": _kind(_cell_open, "a lead of the cell has come off", CYCLERS),
     "bar_lost": _kind(_bar_lost, "the stirring bar lost its grip", ("ika_hotplate",)),
 }
