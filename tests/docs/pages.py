@@ -27,6 +27,16 @@ EVIDENCE: Mapping[str, tuple[str, str]] = {
         "independent client only: pymodbus reads and writes the simulator over TCP",
         "tests/simulators/test_binder.py::test_a_foreign_client_reads_and_writes_it",
     ),
+    "bronkhorst": (
+        "independent clients: the maker's own reads and sets the simulator over ProPar, binary and ASCII, "
+        "minimalmodbus over Modbus; the driver reads and sets what pymodbus serves; frames of the manual",
+        "tests/strangers/test_bronkhorst.py::test_the_makers_own_client_reads_and_sets_it",
+    ),
+    "eurotherm": (
+        "independent clients: minimalmodbus drives the simulator over a serial line; the driver reads, heats and turns "
+        "off what pymodbus serves",
+        "tests/strangers/test_eurotherm.py::test_the_driver_reads_heats_and_turns_off_what_pymodbus_serves",
+    ),
     "keithley": (
         "independent client only: plain pyvisa queries the simulator over a raw socket",
         "tests/simulators/test_keithley.py::test_a_plain_visa_client_talks_to_it_over_a_raw_socket",

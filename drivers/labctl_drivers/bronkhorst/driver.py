@@ -319,7 +319,7 @@ ENTRY = DriverEntry(
     unverified=(
         "that power-up turns control mode 18 into 0 (FLEXI-FLOW manual; older series not confirmed)",
         "that control mode 18 follows setpoints that come over Modbus",
-        "setpoint after power-up: 0 or the last one",
+        "setpoint after power-up: 0 or the last one; whether setpoints wear out a memory",
         "that any index of a request comes back in the reply",
         "that float and raw measure of one telegram are of the same moment",
         "Modbus from the factory: 19200 8E1, unit 1",
