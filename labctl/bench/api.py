@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from labctl.errors import CommunicationError, InstrumentError, NotDoneError, RefusedError
 from labctl.model.readings import BAD, GOOD, NOT_READY, SILENT, Quality, Reading, Signal
@@ -156,6 +156,16 @@ CAPABILITIES: Mapping[str, Capability] = {
         {"voltage": "V", "current": "A", "elapsed": "s", "limited": "1", "output": "1"},
         {"source": ("voltage_v", "limit_a"), "open_circuit": ()},
     ),
+    # Contacts (door to estop) are 1 while closed: all is well; 0, an open contact or a broken wire, is unsafe.
+    # Pressures are gauge. Outputs read 1 while on: contactor lets the heater have power, bypass lets N2 flow past the
+    # mass-flow controller. watchdog: 0 off, 1 running, 2 expired (no output has current). A bench may wire fewer: a
+    # signal without a channel is absent, never assumed; the watchdog is always told. arm: (re)start the watchdog.
+    "io": Capability(
+        dict.fromkeys(("door", "extraction", "limiter", "water", "estop"), "1")
+        | {"room_oxygen": "%", "room_co": "ppm", "tube_pressure": "bar", "cylinder_pressure": "bar"}
+        | dict.fromkeys(("contactor", "bypass", "beacon", "watchdog"), "1"),
+        {"set_output": ("name", "on"), "arm": ()},
+    ),
     # start_schedule: galvanostatic cycling that the instrument carries out by itself, under limits of its own;
     # `blocks` are [rate_c, cycles] pairs, charge first. stop: open circuit. `capacity` is of the half cycle, `elapsed`
     # the test's own time, `test` its number (a new one with each start). `state`: 0 finished or never started, 1 works,
@@ -183,8 +193,8 @@ class Driver(ABC):
     Construct with a line and the bench file's options; nothing is opened before `open`.
     """
 
-    signals: ClassVar[tuple[Signal, ...]]
-    """What `read` returns, in this order."""
+    signals: tuple[Signal, ...]
+    """What `read` returns, in this order; fewer than the entry declares where fewer are wired."""
 
     def __init__(self, line: Line, options: Mapping[str, Any]) -> None:
         """Keep both; open nothing. Unknown options raise ValueError naming the nearest valid one."""

@@ -18,6 +18,7 @@ BUILT_IN = (
     "eurotherm",
     "eurotherm-epc",
     "ika",
+    "io",
     "keithley",
     "neware",
     "rapidox",

@@ -20,6 +20,7 @@ PULSE = {
     "gas_flow": "flow",
     "oxygen": "oxygen",
     "cycler": "voltage",
+    "io": "watchdog",
 }
 SCAN_S = {"tube": 1.0, "oven": 10.0, "vessel": 5.0, "cell": 5.0}
 COARSE_SCAN_S = {"tube": 10.0, "oven": 60.0, "vessel": 10.0, "cell": 10.0}

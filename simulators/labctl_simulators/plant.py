@@ -21,6 +21,7 @@ from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.massflow import MassFlow
 from labctl_simulators.physics.noise import WhiteNoise, channel, uniform
 from labctl_simulators.physics.oven import ConvectionOven
+from labctl_simulators.physics.services import Services
 
 BATCH_EVERY_S = 10
 """Drying and decomposition take hours; they move in steps of this many ticks."""
@@ -37,16 +38,25 @@ Model = TypeVar("Model")
 
 @dataclass(slots=True)
 class Tube:
-    """A furnace with its work tube and the gas that flows in."""
+    """A furnace with its work tube and the gas that flows in. services: what an I/O module is wired to, if any is."""
 
     furnace: TubeFurnace
     atmosphere: TubeAtmosphere
     flows: list[MassFlow] = field(default_factory=list)
+    services: Services | None = None
 
     @property
     def flow_sccm(self) -> float:
         """True flow into the tube, sccm."""
-        return sum(flow.flow_sccm for flow in self.flows)
+        sccm = sum(flow.flow_sccm for flow in self.flows)
+        return sccm if self.services is None else sccm + self.services.bypass_flow_sccm
+
+    def swap_cylinder(self) -> None:
+        """Put a full cylinder on the line."""
+        if self.services is not None:
+            self.services.used_l = 0.0
+        for flow in self.flows:
+            flow.supply_ok = True
 
     def step(self, dt: float, ambient_c: float) -> None:
         """Move gas and heat on by `dt` seconds."""
@@ -55,13 +65,30 @@ class Tube:
             flow.step(dt)
             sccm += flow.flow_sccm
         furnace = self.furnace
-        furnace.step(dt, ambient_c, sccm)
+        if self.services is None:
+            furnace.step(dt, ambient_c, sccm)
+        else:
+            sccm = self._step_services(self.services, dt, ambient_c, sccm)
         self.atmosphere.step(dt, sccm, furnace.tube_c)
+
+    def _step_services(self, services: Services, dt: float, ambient_c: float, sccm: float) -> float:
+        """Heat through contactor, limiter and e-stop, and with the bypass's gas too. The whole flow, sccm."""
+        furnace = self.furnace
+        sccm = services.step(dt, sccm, furnace.thermocouple_c)
+        if not services.supplied:
+            for flow in self.flows:
+                flow.supply_ok = False
+        asked = furnace.duty
+        if not services.heater_fed:
+            furnace.duty = 0.0
+        furnace.step(dt, ambient_c, sccm)
+        furnace.duty = asked
+        return sccm
 
 
 Chamber = Tube | ConvectionOven | Hotplate | HalfCell
 _PARTS: dict[type, tuple[Wired, ...]] = {
-    Tube: ("furnace", "flow", "oxygen"),
+    Tube: ("furnace", "flow", "oxygen", "services"),
     ConvectionOven: ("oven",),
     Hotplate: ("hotplate",),
     HalfCell: ("cell",),
@@ -188,6 +215,10 @@ class Plant:
             self.flows[name].setpoint_sccm = 0.0
         elif isinstance(chamber, Tube) and self.controllers.get(place) == name:
             chamber.furnace.set_duty(0.0)
+        elif (
+            isinstance(chamber, Tube) and chamber.services is not None and self.wiring[name][1] == "services"
+        ):
+            chamber.services.coils.update(dict.fromkeys(chamber.services.coils, False))
         elif isinstance(chamber, ConvectionOven):
             chamber.duty = 0.0
         elif isinstance(chamber, Hotplate):
@@ -248,6 +279,10 @@ class Plant:
             elif wired_to == "oxygen":
                 atmosphere = chamber.atmosphere
                 bindings.oxygen = self._sense(name, lambda: atmosphere.oxygen_ppm, noise=0.05, relative=0.003)
+            elif wired_to == "services":
+                around = {n: float(options[f"sim_{n}"]) for n in _names(Services) if f"sim_{n}" in options}
+                chamber.services = Services(**{"volume_cm3": chamber.atmosphere.volume_cm3, **around})
+                bindings.services = chamber.services
         elif isinstance(chamber, ConvectionOven):
             bindings.oven = oven = chamber
             bindings.oven_sensor = self._sense(name, lambda: oven.air_c, spread=RESISTANCE_SENSOR_K)

@@ -22,6 +22,7 @@ from labctl_simulators.operator import Operator
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.oven import ConvectionOven
+from labctl_simulators.physics.services import Services
 from labctl_simulators.plant import Plant, Tube
 
 _PART = {"flow": "gas", "oxygen": "gas"}
@@ -117,7 +118,8 @@ def build(spec: Mapping[str, Any], seed: int | None) -> Twin:
 def _truth_of(chamber: Tube | ConvectionOven | Hotplate | HalfCell) -> dict[str, dict[str, float | bool]]:
     if isinstance(chamber, Tube):
         furnace, sccm = chamber.furnace, chamber.flow_sccm
-        return {
+        around = {} if chamber.services is None else {"services": _services(chamber.services)}
+        return around | {
             "furnace": {"heater_w": furnace.heater_w, "tube_c": furnace.tube_c, "sample_c": furnace.sample_c},
             "gas": {"flow_sccm": sccm, "oxygen_ppm": chamber.atmosphere.oxygen_ppm},
         }
@@ -128,3 +130,9 @@ def _truth_of(chamber: Tube | ConvectionOven | Hotplate | HalfCell) -> dict[str,
         return {"hotplate": {"heater_w": chamber.heater_w, **plate}}
     cell = {"voltage_v": chamber.voltage_v, "current_a": chamber.current_a, "charged_c": chamber.charged_c}
     return {"cell": {**cell, "limited": chamber.limited}}
+
+
+def _services(services: Services) -> dict[str, float | bool]:
+    """Contacts and coils by name, and the pressures."""
+    pressures = {"tube_bar": services.tube_bar, "cylinder_bar": services.cylinder_gauge_bar}
+    return {**services.contacts, **services.coils, "heater_fed": services.heater_fed, **pressures}

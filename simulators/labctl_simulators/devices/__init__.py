@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from labctl_simulators.devices.api import Attach
 
-Wired = Literal["furnace", "oven", "hotplate", "flow", "oxygen", "cell"]
+Wired = Literal["furnace", "oven", "hotplate", "flow", "oxygen", "cell", "services"]
 """The part of its chamber that an instrument is wired to."""
 
 
@@ -26,6 +26,7 @@ DEVICES: dict[str, Entry] = {
     "alicat_mc": Entry("labctl_simulators.devices.alicat:attach", "flow"),
     "bronkhorst_el_flow": Entry("labctl_simulators.devices.bronkhorst:attach", "flow"),
     "rapidox_1100": Entry("labctl_simulators.devices.rapidox:attach", "oxygen"),
+    "io_module": Entry("labctl_simulators.devices.io_module:attach", "services"),
     "keithley_2450": Entry("labctl_simulators.devices.keithley:attach", "cell"),
     "neware_bts8": Entry("labctl_simulators.devices.neware:attach", "cell"),
 }

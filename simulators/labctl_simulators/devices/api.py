@@ -110,6 +110,23 @@ class CellModel(Protocol):
         """True while the current limit acts: the voltage asked for is not reached yet."""
 
 
+class ServicesModel(Protocol):
+    """What guards and feeds a furnace, as an I/O module is wired to it, by name.
+
+    Contacts: door, extraction, limiter, water, estop. Transmitters: room_oxygen (%), room_co (ppm), tube_pressure and
+    cylinder_pressure (bar gauge). Coils: contactor, bypass (normally open: current closes it), beacon.
+    """
+
+    def closed(self, contact: str) -> bool:
+        """The contact is closed: all is well there."""
+
+    def measured(self, transmitter: str) -> float | None:
+        """What a transmitter sees, in its unit; None: its loop is broken."""
+
+    def energise(self, coil: str, on: bool) -> None:
+        """Give a coil current, or take it away; it stays so."""
+
+
 @dataclass(slots=True)
 class Bindings:
     """What one instrument is wired to. What its chamber has not, or the instrument is not wired to, is None.
@@ -118,6 +135,7 @@ class Bindings:
     ambient_c: room temperature, degC, e.g. for a cold junction or a gas temperature.
     thermocouple, set_heater: a tube's own thermocouple for this instrument (degC) and the furnace's power
       relay (duty 0..1, held until written again). For a mere monitor `set_heater` is None.
+    services: contacts, transmitters and coils around a tube.
     oven, oven_sensor: the oven and its Pt100 (degC).
     mass_flow, oxygen (ppm), hotplate, plate_sensor and liquid_sensor (degC), cell: as they are called.
     """
@@ -134,6 +152,7 @@ class Bindings:
     oven: OvenModel | None = None
     oven_sensor: Sense | None = None
     cell: CellModel | None = None
+    services: ServicesModel | None = None
 
 
 Attach = Callable[[Bindings, Mapping[str, Any], str], tuple[Device, Session]]
