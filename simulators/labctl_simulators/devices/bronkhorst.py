@@ -266,5 +266,8 @@ def attach(bindings: Bindings, options: Mapping[str, Any], serial_number: str) -
         raise ValueError("a simulated Bronkhorst needs a mass-flow model")
     device = ElFlow(bindings.mass_flow, bindings, options, serial_number)
     if options.get("protocol") == "modbus":
-        return device, RtuSession(device, int(options.get("unit", 1)), functions=frozenset({3, 6, 16}))
+        functions = frozenset({3, 6, 16})
+        return device, RtuSession(
+            device, int(options.get("unit", 1)), functions=functions, refuses_unknown=True
+        )
     return device, ProparSession(device, int(options.get("node", 3)), latency_s=device.latency_s)
