@@ -28,4 +28,5 @@ def test_evidence_for_a_driver_names_a_test_that_exists(name: str) -> None:
     assert name in drivers()
     path, _, test = EVIDENCE[name][1].partition("::")
     defined = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
-    assert test in [node.name for node in defined if isinstance(node, ast.FunctionDef)]
+    named = [node.name for node in defined if isinstance(node, ast.FunctionDef)]
+    assert test in named if test else any(name.startswith("test_") for name in named)
