@@ -50,8 +50,9 @@ def start() -> Iterator[Start]:
 
     def begin(*words: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "labctl", *words], stdout=pipe, stderr=pipe, text=True
+            [sys.executable, "-m", "labctl", *words], env=environment, stdout=pipe, stderr=pipe, text=True
         )
         processes.append(process)
         return process
