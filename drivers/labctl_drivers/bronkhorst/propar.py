@@ -239,6 +239,8 @@ class ProPar:
         live = self._decoded(raw, tag, capacity)
         if live is not None:  # nearly always
             return live
+        if not raw:
+            raise CommunicationError(f"node {self.node}: no reply")
         frame = self._reply(tag, raw, lambda data: data[:2] == bytes((DATA, tag | MORE)))
         live = self._live(frame.data, tag, capacity)
         if live is None:
