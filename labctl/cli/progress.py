@@ -12,6 +12,7 @@ from labctl.forecast import Forecast
 from labctl.model.readings import Reading
 from labctl.protocol.plan import Plan
 from labctl.report.numbers import clock as hours
+from labctl.report.numbers import quantity
 from labctl.runtime.clock import wall_s
 from labctl.runtime.controller import Controller
 
@@ -86,16 +87,20 @@ class Progress:
         table.add_column(width=22)
         table.add_column()
         total = self._planned.duration_s or 1.0
+        done = total if run.end_state == "COMPLETE" else min(now, total)
         table.add_row("run", Text(run.state, style="bold"), f"{hours(now)} of about {hours(total)}")
-        table.add_row("", ProgressBar(total=total, completed=min(now, total), width=20), "")
+        table.add_row("", ProgressBar(total=total, completed=done, width=20), "")
         for name, step in run.active.items():
             number = next(n for n, s in enumerate(self._plan.steps, 1) if s.id == name)
             place = f"step {number} of {len(self._plan.steps)}: {step.phase}, {hours(now - step.started_s)}"
             table.add_row("step", Text(name, style="bold"), place)
+        shown: dict[str, list[str]] = {}
         for key, reading in self._controller.image.items():
             instrument, _, signal = key.partition(".")
             if signal in SHOWN and now - reading.t_s < 60.0:
-                table.add_row(instrument, f"{signal} {_shown(reading)}", "")
+                shown.setdefault(instrument, []).append(_shown(reading))
+        for instrument, values in shown.items():
+            table.add_row(instrument, "  ".join(values), "")
         for alarm in self._controller.state.alarms.values():
             table.add_row("alarm", Text(alarm["priority"], style="bold red"), alarm["message"])
         banner = "SIMULATED  " if self._plan.simulated else ""
@@ -109,4 +114,4 @@ def _shown(reading: Reading) -> str:
         return f"{reading.value * 1e3:.4f} mA"
     if reading.unit == "ppm" and reading.value >= 1e4:
         return f"{reading.value / 1e4:.2f} %"
-    return f"{reading.value:.3f} V" if reading.unit == "V" else f"{reading.value:.1f} {reading.unit}"
+    return f"{reading.value:.3f} V" if reading.unit == "V" else quantity(reading.value, reading.unit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-DECIMALS = {"degC": 1, "K": 1, "sccm": 1, "wt%": 2, "mAh/g": 1, "L": 1, "kWh": 2, "%": 1, "1": 4}
+DECIMALS = {"degC": 1, "K": 1, "sccm": 1, "rpm": 0, "wt%": 2, "mAh/g": 1, "L": 1, "kWh": 2, "%": 1, "1": 4}
 """Digits after the point for a unit; other units get four significant digits."""
 
 UNITS = {"degC": "°C", "wt%": "wt %", "1": "", "mAh/g": "mAh g⁻¹", "K/min": "K min⁻¹", "L": "L"}
