@@ -116,6 +116,37 @@ def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tig
         _abort(scan, rig, "over_temperature", message, hottest, bound, seen_by)
 
 
+def stuck_heater(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
+    """Demand is off, and yet a warm chamber grows warmer: latched abort, and a person opens the contactor.
+
+    Each thermometer is judged against the lowest that it read since demand was off for stuck_heater_after. Below
+    T_open the room may do that; whatever is stuck soon leads above it.
+    """
+    off = chamber.lease is None and not scan.good(rig, rig.heater, "output")
+    owner = f"{rig.name}/off"
+    if scan.lasting(f"{owner}_s", off) < limit("stuck_heater_after", tightened) or not off:
+        if f"{owner}_n" in scan.tally:
+            scan.forget(owner)
+        return
+    scan.tally.setdefault(f"{owner}_n", 0.0)
+    rise = 0.0
+    for name in rig.thermometers:
+        value, key = scan.good(rig, name, "temperature"), f"{owner}/{name}_c"
+        if value is not None and value > limit("T_open"):
+            lowest = scan.tally[key] = min(value, scan.tally.get(key, value))
+            rise = max(rise, value - lowest)
+    bound = limit("stuck_heater_rise", tightened)
+    message = (
+        f"{rig.name}: rose by {rise:.1f} K although {rig.heater} is off. Open its contactor or breaker now; "
+        "leave the gas on"
+    )
+    scan.alarm(f"{rig.name}/stuck_heater", rise > bound, message, run=chamber.run, priority="critical")
+    if rise <= bound:
+        scan.tally[f"{owner}_n"] = 0.0
+    elif scan.add(f"{owner}_n", 1.0) >= limit("trip_scans", tightened):
+        _abort(scan, rig, "stuck_heater", message, rise, bound)
+
+
 def sensor(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
     """The heater's own thermometer is broken, out of range, or not ready while it heats: latched abort."""
     reading = scan.image.get(rig.temperatures[0]) if rig.temperatures else None
@@ -226,6 +257,7 @@ def cell_limits(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightene
 
 GUARDS: Mapping[str, Guard] = {
     "over_temperature": over_temperature,
+    "stuck_heater": stuck_heater,
     "sensor": sensor,
     "nitrogen_lost": nitrogen_lost,
     "nitrogen_low": nitrogen_low,

@@ -31,6 +31,8 @@ LIMITS: Mapping[str, Limit] = {
     "nitrogen_lost_abort": Limit(600.0, "s", "lower", "N2 lost without recovery so long: abort"),
     "run_flow_proven": Limit(60.0, "s", "higher", "N2 near its setpoint so long before heating"),
     "over_temperature_margin": Limit(25.0, "K", "lower", "above the highest setpoint commanded in the stage"),
+    "stuck_heater_after": Limit(300.0, "s", "lower", "heater off so long: from then on it may only cool"),
+    "stuck_heater_rise": Limit(3.0, "K", "lower", "rise with the heater off: open the contactor"),
     "trip_scans": Limit(2.0, "scans", "lower", "consecutive scans before a temperature trips"),
     "purge_oxygen": Limit(100.0, "ppm", "lower", "oxygen at which a purge counts, and an alarm while hot"),
     "purge_oxygen_for": Limit(300.0, "s", "higher", "good oxygen readings below purge_oxygen so long"),
@@ -84,6 +86,7 @@ def protective_flow(volume_cm3: float, tightened: Mapping[str, float] | None = N
 
 GUARD_NAMES = (
     "over_temperature",
+    "stuck_heater",
     "sensor",
     "nitrogen_lost",
     "nitrogen_low",

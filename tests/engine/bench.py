@@ -270,7 +270,12 @@ class Hands:
             return
         if outcome == "ok" or outcome == "carried out, reply lost":
             self._effect(command)
-        words: dict[str, Outcome] = {"ok": "ok", "acknowledged": "ok", "failed": "failed", "refused": "refused"}
+        words: dict[str, Outcome] = {
+            "ok": "ok",
+            "acknowledged": "ok",
+            "failed": "failed",
+            "refused": "refused",
+        }
         self._results.append(Result(command.id, words.get(outcome, "unknown"), outcome, {}))
 
     def _effect(self, command: Command) -> None:

@@ -121,6 +121,51 @@ def test_an_oven_trips_within_twenty_seconds() -> None:
     assert trips(hands) == ["over_temperature"]
 
 
+# -- stuck_heater ----------------------------------------------------------------------------------
+
+
+def cooling(rise_k: float) -> Hands:
+    """Off for more than five minutes, and then so much warmer."""
+    hands = hot(bench="standard")
+    assert hands.ask("stop")[1]
+    hands.at(200.0)
+    hands.go(310.0)
+    hands.at(150.0)
+    hands.go(2.0)
+    hands.at(150.0 + rise_k)
+    hands.go(2.0)
+    return hands
+
+
+def test_a_tube_that_grows_warmer_with_its_heater_off_is_a_latched_trip_that_calls_a_person() -> None:
+    assert trips(cooling(3.0)) == []
+    hands = cooling(3.1)
+    assert trips(hands) == ["stuck_heater"]
+    alarm = hands.state.alarms["tube/stuck_heater"]
+    assert alarm["priority"] == "critical"
+    assert "Open its contactor or breaker now" in alarm["message"]
+    hands.at(100.0)
+    hands.until(lambda: hands.tube.safe is None, 20.0)
+    hands.go(2.0)
+    assert hands.tube.latched == ("stuck_heater",)
+
+
+def test_an_overshoot_within_five_minutes_and_a_room_that_grows_warmer_are_no_stuck_heater() -> None:
+    hands = hot(bench="standard")
+    assert hands.ask("stop")[1]
+    hands.at(200.0)
+    hands.go(200.0)
+    hands.at(210.0)
+    hands.go(90.0)
+    assert trips(hands) == []
+    hands = Hands(purge(timeout_s=1e5))
+    hands.start()
+    hands.go(400.0)
+    hands.at(30.0)
+    hands.go(10.0)
+    assert trips(hands) == []
+
+
 # -- sensor ----------------------------------------------------------------------------------------
 
 
@@ -459,7 +504,7 @@ def test_a_trip_stays_latched_until_cleared_and_reset_and_only_by_its_own_run() 
     assert hands.ask("clear", reason="thermocouple had slipped")[1]
     assert hands.tube.latched == ("over_temperature",)
     assert hands.ask("reset")[1]
-    assert hands.tube.latched == ()
+    assert not hands.tube.latched
     assert hands.run.end_state == "ABORTED"
     assert hands.ask("submit", None, **again)[1]
 
@@ -474,4 +519,4 @@ def test_a_trip_in_the_custody_of_a_stopped_run_is_reset_only_with_its_cause() -
     assert hands.tube.latched == ("over_temperature",)
     hands.at(100.0)
     assert hands.ask("reset", reason="a draught")[1]
-    assert hands.tube.latched == ()
+    assert not hands.tube.latched

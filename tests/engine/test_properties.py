@@ -22,8 +22,12 @@ DEEDS = st.one_of(
     st.tuples(st.just("value"), st.sampled_from(SIGNALS), VALUES),
     st.tuples(st.just("quality"), st.sampled_from(SIGNALS), st.sampled_from(list(Quality))),
     st.tuples(st.just("absent"), st.sampled_from(SIGNALS), st.booleans()),
-    st.tuples(st.just("outcome"), st.sampled_from(["heat", "heat_off", "set_flow"]), st.sampled_from(OUTCOMES)),
-    st.tuples(st.just("ask"), st.sampled_from(["pause", "resume", "hold", "restart", "stop", "abort"]), st.none()),
+    st.tuples(
+        st.just("outcome"), st.sampled_from(["heat", "heat_off", "set_flow"]), st.sampled_from(OUTCOMES)
+    ),
+    st.tuples(
+        st.just("ask"), st.sampled_from(["pause", "resume", "hold", "restart", "stop", "abort"]), st.none()
+    ),
     st.tuples(st.just("wait"), st.sampled_from([0.0, 0.5, 1.0, 5.0, 700.0]), st.none()),
     st.tuples(st.just("estop"), st.booleans(), st.none()),
     st.tuples(st.just("restart"), st.none(), st.none()),
@@ -100,7 +104,7 @@ class Watched(Hands):
         assert image["furnace.temperature"].quality == Quality.GOOD
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.lists(DEEDS, min_size=1, max_size=25), st.booleans())
 def test_no_reading_no_request_and_no_failure_makes_the_engine_raise_or_break_its_promises(
     deeds: list[tuple[str, Any, Any]], warm: bool

@@ -64,7 +64,12 @@ def test_a_stop_of_an_aborting_run_is_no_mistake_and_an_abort_of_a_stopping_run_
         ("start", "run-1", {}, "run-1 is RUNNING; allowed now: PAUSE, HOLD, STOP, ABORT"),
         ("submit", None, {}, "its plan is not on this bench"),
         ("temperature", None, {"chamber": "tub"}, "no chamber tub on this bench"),
-        ("temperature", None, {"chamber": "tube", "temperature_c": float("nan")}, "temperature_c must be a number"),
+        (
+            "temperature",
+            None,
+            {"chamber": "tube", "temperature_c": float("nan")},
+            "temperature_c must be a number",
+        ),
         ("clear", None, {"chamber": "tube"}, "nothing has tripped in tube"),
         ("clear", None, {}, "nothing has tripped in None"),
     ],
@@ -136,7 +141,9 @@ def test_a_forecast_and_what_is_said_about_a_run_are_journaled_and_cannot_rename
     hands = Hands(stir())
     assert hands.plan is not None
     about = {"run": "other", "seed": 7}
-    hands.ask("submit", None, run="run-1", plan=hands.plan.plan_hash, about=about, forecast={"duration_s": 1.0})
+    hands.ask(
+        "submit", None, run="run-1", plan=hands.plan.plan_hash, about=about, forecast={"duration_s": 1.0}
+    )
     assert hands.of("run_created") == [{"run": "run-1", "plan": hands.plan.plan_hash, "seed": 7}]
     assert hands.of("run_forecast") == [{"duration_s": 1.0}]
 
@@ -154,7 +161,7 @@ def test_a_trip_of_no_run_is_cleared_at_its_chamber() -> None:
     assert hands.tube.latched == ("over_temperature",)
     assert hands.ask("clear", None, chamber="tube")[0] == "refused: say what the cause was (--reason)"
     assert hands.ask("clear", None, chamber="tube", reason="a hot day")[1]
-    assert hands.tube.latched == ()
+    assert not hands.tube.latched
 
 
 def test_a_trip_of_a_run_is_cleared_at_the_run() -> None:

@@ -35,7 +35,12 @@ def test_an_abort_turns_heat_off_first_and_keeps_nitrogen_on() -> None:
     assert hands.commands[-1].args == {"flow_sccm": 200.0}
     assert hands.run.state == "ABORTING"
     hands.until(lambda: hands.run.state == "ABORTED", 5.0)
-    assert hands.tube.custody == {"cause": "abort by person", "run": "run-1", "since_s": hands.now, "gas": True}
+    assert hands.tube.custody == {
+        "cause": "abort by person",
+        "run": "run-1",
+        "since_s": hands.now,
+        "gas": True,
+    }
 
 
 @pytest.mark.parametrize("outcome", ["failed", "lost", "refused"])
@@ -191,12 +196,13 @@ def test_an_abort_overrides_a_hold_and_a_stop_under_way(state: str) -> None:
 
 
 def test_a_run_held_or_holding_for_two_hours_is_stopped() -> None:
-    hands = hot()
+    hands = Hands(dry())
+    hands.start()
     hands.ask("hold")
-    hands.until(lambda: hands.run.state == "HELD", 5.0)
-    hands.go(7199.0)
+    hands.until(lambda: hands.run.state == "HELD", 20.0)
+    hands.go(7190.0)
     assert hands.run.state == "HELD"
-    hands.go(2.0)
+    hands.go(20.0)
     assert hands.run.state in ("STOPPING", "STOPPED")
     assert hands.run.reason == "HELD for 2 h"
 
@@ -373,7 +379,7 @@ def test_an_e_stop_of_a_bench_without_runs_makes_an_energised_chamber_safe() -> 
     idle.state = BenchState(chambers={**chambers, "drying-oven": orphan})
     idle.estop = True
     idle.scan()
-    assert [c.verb for c in idle.commands if not c.renewal][0] == "heat_off"
+    assert next(c.verb for c in idle.commands if not c.renewal) == "heat_off"
     idle.until(lambda: not idle.state.chambers["drying-oven"].energised, 60.0)
 
 
