@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from labctl_drivers.neware import ENTRY, Neware
 from labctl_drivers.ports import open_line
 from labctl_simulators.devices.api import Bindings, Replies
 from labctl_simulators.devices.neware_channel import TRIPPED
+from labctl_simulators.devices.neware_steps import Schedule, Step
 from labctl_simulators.hosts.tcp import TcpHost
 from labctl_simulators.physics.electrode import Electrode
 from labctl_simulators.physics.halfcell import HalfCell
@@ -56,6 +58,11 @@ def failing(rig: Cycling) -> list[str]:
 def lose(rig: Cycling, word: bytes) -> None:
     """From now on nothing is heard of requests that hold this word."""
     rig.wire.spoil = lambda replies: [] if word in rig.wire.carried[-1] else replies
+
+
+def spoil_replies(rig: Cycling, pattern: bytes, by: bytes) -> None:
+    """From now on replies have this in place of that."""
+    rig.wire.spoil = lambda replies: [(delay, re.sub(pattern, by, reply)) for delay, reply in replies]
 
 
 # audit
@@ -96,6 +103,33 @@ def test_a_test_whose_clock_stands_still_fails_the_audit(rig: Cycling) -> None:
     rig.driver.execute("start_schedule", SCHEDULE)
     rig.server._started.clear()
     assert failing(rig) == ["clock"]
+
+
+@pytest.mark.parametrize(
+    ("armed", "wider"), [(b"41000.", b"43000."), (b"20000.", b"10000."), (b"1.1934", b"99.1934")]
+)
+def test_a_running_schedule_under_wider_limits_fails_the_audit(
+    rig: Cycling, tmp_path: Path, armed: bytes, wider: bytes
+) -> None:
+    file = tmp_path / f"{rig.driver.execute('start_schedule', SCHEDULE)['barcode']}.xml"
+    assert armed in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(armed, wider))
+    assert failing(rig) == ["limits"]
+
+
+def test_a_cell_that_is_cycled_beyond_its_window_fails_the_audit(rig: Cycling) -> None:
+    rig.driver.execute("start_schedule", SCHEDULE)
+    rig.cell.electrode = None
+    rig.cell.source(4.3, 1e-3)
+    rig.channel._schedule = Schedule((Step(3, current_a=1e-3, volt_v=4.3, stop_a=-1.0), Step(6)))
+    assert failing(rig) == ["voltage"]
+
+
+def test_data_without_a_date_fails_the_audit(rig: Cycling) -> None:
+    rig.driver.execute("start_schedule", SCHEDULE)
+    rig.driver.execute("stop", {})
+    spoil_replies(rig, rb'atime="\d+-', b'atime="')
+    assert failing(rig) == ["date of data"]
 
 
 def test_a_tripped_channel_fails_the_audit(rig: Cycling) -> None:
@@ -202,6 +236,53 @@ def test_a_reply_about_another_channel_is_silence(rig: Cycling) -> None:
     assert {r.quality for r in rig.driver.read()} == {GOOD}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "by"),
+    [
+        (rb"inquire_resp", b"getchlstatus_resp"),
+        (rb"donwload_resp", b"download_resp"),
+        (rb'<list count="(\d+)">(\s*<data)', rb'<list count="\g<1>1">\g<2>'),
+        (rb'startpos="(\d+)"', rb'startpos="\g<1>1"'),
+        (rb'seqid="\d+"', b'seqid="0"'),
+        (rb'\d" capacity="', b""),
+        (rb'\d" energy="\d', b""),
+        (rb'\d" eng="', b""),
+        (rb' step_id="\d"', b""),
+        (rb' barcode="[^"]*"', b""),
+    ],
+)
+def test_a_reply_that_is_not_quite_the_answer_is_silence(rig: Cycling, pattern: bytes, by: bytes) -> None:
+    rig.driver.execute("start_schedule", SCHEDULE)
+    rig.driver.read()
+    rig.live(10.0)
+    spoil_replies(rig, pattern, by)
+    assert {r.quality for r in rig.driver.read()} == {SILENT}
+
+
+def test_rows_of_data_out_of_order_are_none(rig: Cycling) -> None:
+    rig.driver.execute("start_schedule", SCHEDULE)
+    rig.live(100.0)
+    spoil_replies(rig, rb'seqid="7"', b'seqid="5"')
+    with pytest.raises(CommunicationError, match="order"):
+        list(rig.driver.records())
+
+
+def test_a_copy_of_an_old_reply_that_comes_late_is_not_the_next_one(rig: Cycling) -> None:
+    rig.driver.execute("start_schedule", SCHEDULE)
+    rig.driver.read()
+    rig.wire.spoil = lambda replies: [*replies, *((delay + 0.5, reply) for delay, reply in replies)]
+    rig.driver.read()
+    rig.wire.spoil = lambda replies: replies
+    rig.live(5.0)
+    assert rig.value("elapsed") == rig.channel.total_s
+
+
+def test_a_current_that_no_bench_allowed_is_bad(rig: Cycling) -> None:
+    rig.channel.start(Schedule((Step(1, current_a=0.013, volt_v=9.0), Step(6))), "x", 7, rig.clock.now())
+    current = rig.driver.read()[1]
+    assert (current.value, current.quality) == (0.013, BAD)
+
+
 def test_a_server_that_calls_every_subdevice_one_is_understood(rig: Cycling) -> None:
     rig.server.forgets_subdevice = True
     assert rig.driver.audit().ok
@@ -292,6 +373,34 @@ def test_a_start_that_was_lost_on_the_way_is_not_done(rig: Cycling, monkeypatch:
     monkeypatch.setattr(rig.wire.session, "feed", deaf)
     with pytest.raises(NotDoneError, match="does not run"):
         rig.driver.execute("start_schedule", SCHEDULE)
+
+
+def test_a_start_that_was_lost_is_not_taken_for_an_earlier_run_of_the_same_programme(
+    rig: Cycling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.driver.execute("start_schedule", SCHEDULE)
+    rig.driver.execute("stop", {})
+    feed = rig.wire.session.feed
+    monkeypatch.setattr(
+        rig.wire.session, "feed", lambda data, now_s: [] if b"<cmd>start</cmd>" in data else feed(data, now_s)
+    )
+    with pytest.raises(NotDoneError, match="does not run: test 143, was 143"):
+        rig.driver.execute("start_schedule", SCHEDULE)
+
+
+def test_a_start_is_not_taken_for_what_somebody_else_started_meanwhile(rig: Cycling) -> None:
+    spoil_replies(rig, rb'barcode="labctl-[^"]*"', b'barcode="251203_kigr_gen17_02"')
+    with pytest.raises(NotDoneError, match="does not run"):
+        rig.driver.execute("start_schedule", SCHEDULE)
+
+
+def test_a_share_that_keeps_something_else_starts_nothing(
+    rig: Cycling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_bytes", lambda self: b"")
+    with pytest.raises(RefusedError, match="reads back differently"):
+        rig.driver.execute("start_schedule", SCHEDULE)
+    assert rig.channel.state == "finish"
 
 
 def test_a_start_after_which_nobody_answers_is_an_unknown_outcome(rig: Cycling) -> None:
@@ -418,15 +527,19 @@ def test_a_channel_that_does_not_stop_is_reported_for_a_person_to_stop(
         rig.driver.execute("stop", {})
 
 
+def test_a_stopped_channel_that_still_carries_current_is_not_stopped(rig: Cycling) -> None:
+    spoil_replies(rig, rb'current="0"', b'current="0.001"')
+    with pytest.raises(NotDoneError, match=r"still finish at 0.001 A"):
+        rig.driver.execute("stop", {})
+
+
 # own protection
 
 
 def test_a_cell_beyond_its_limits_is_tripped_by_the_cycler_and_seen_so(rig: Cycling) -> None:
     rig.driver.execute("start_schedule", SCHEDULE)
     rig.live(60.0)
-    rig.channel._schedule = rig.channel._schedule.__class__(
-        rig.channel._schedule.steps, upper_v=3.3, delay_s=1.0
-    )
+    rig.channel._schedule = Schedule(rig.channel._schedule.steps, upper_v=3.3, delay_s=1.0)
     rig.live(3.0)
     assert rig.value("state") == 4.0
     assert rig.cell.current_a == 0.0
