@@ -1,36 +1,40 @@
-"""The simulated twin of a bench: its plant behind `labsim://` addresses, its operator, and its truth for tests.
+"""The simulated twin of a bench: its plant behind `labsim://` addresses, its operator, and its backdoor.
 
 The only room that knows both sides: it turns a bench file into the spec that the simulators build a plant from.
 """
 
 from __future__ import annotations
 
-import json
-import socketserver
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from labctl.bench.api import Clock, DriverEntry
-from labctl.bench.schema import Bench
+from labctl.bench.schema import Bench, Instrument
 from labctl.engine.state import RunState
 from labctl.errors import UsageError
 from labctl.protocol.plan import Plan
+from labctl.runtime.backdoor import answers
 from labctl_simulators.hosts import inprocess
+from labctl_simulators.hosts.backdoor import Backdoor
+from labctl_simulators.hosts.clock import PlantClock
+from labctl_simulators.hosts.served import Place, ServedBench
 from labctl_simulators.operator import OperatorError
 from labctl_simulators.twin import Twin, build
+
+BAUDRATES = {"alicat": 19200}
+"""Factory baud rates of serial drivers, where they are not 9600."""
 
 
 def twin_bench(bench: Bench) -> Bench:
     """The same bench with every instrument simulated: what `run --simulate --bench` runs."""
-    if bench.simulated:
+    if bench.in_process:
         return bench
     instruments = {
         name: instrument.model_copy(update={"address": f"labsim://{bench.bench}/{name}"})
         for name, instrument in bench.instruments.items()
     }
-    return bench.model_copy(update={"instruments": instruments})
+    return bench.model_copy(update={"instruments": instruments, "backdoor": None})
 
 
 def spec(
@@ -83,7 +87,8 @@ class Mounted:
         self._paths = []
         for name, instrument in bench.instruments.items():
             path = instrument.address.removeprefix("labsim://")
-            inprocess.mount(path, twin.sessions[name], clock_of(name), paced=links[name] == "serial")
+            session, paced = twin.sessions[name], links[name] == "serial"
+            twin.links[name] = inprocess.mount(path, session, clock_of(name), paced=paced)
             self._paths.append(path)
 
     def __enter__(self) -> Self:
@@ -101,55 +106,41 @@ class Mounted:
 
         Raises UsageError "not simulated: ..." for what its hands cannot do.
         """
-        answers = []
-        for prompt in run.prompts.values():
-            asked = run.active[prompt["step"]].phase_s if prompt["step"] in run.active else run.state_s
-            arguments: dict[str, object] = {"prompt": prompt["id"], "confirm": prompt["confirm"]}
-            answers.append((f"{run.run_id}/{prompt['id']}/{asked}", arguments | self._entered(prompt)))
-        return answers
+        return answers(run, self._entered)
 
-    def _entered(self, prompt: Mapping[str, Any]) -> dict[str, object]:
-        """Values by name; those that no model gives are the middle of what is allowed, and the note says so."""
-        if prompt["kind"] == "checkpoint":
-            return {"values": {}}
-        operator = self.twin.operator
-        known = [entry for entry in prompt["enter"] if operator.reads(entry)]
-        values = {entry["name"]: _middle(entry) for entry in prompt["enter"] if entry not in known}
-        note = f"no model gives {', '.join(values)}: middle of the allowed range" if values else ""
+    def _entered(self, prompt: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            with self.twin.lock:
-                read = operator.answer({**prompt, "enter": known})
+            return self.twin.entered(prompt)
         except OperatorError as error:
             raise UsageError(f"not simulated: {prompt['id']}: {error}") from error
-        return {"values": values | {entry["name"]: read[entry["name"]] for entry in known}, "note": note}
 
 
-def _middle(entry: Mapping[str, Any]) -> float:
-    low = 0.0 if entry["min"] is None else entry["min"]
-    high = low + 2.0 if entry["max"] is None else entry["max"]
-    return float(low + high) / 2.0
+def place_of(instrument: Instrument, entry: DriverEntry, all_on_tcp: bool, port: int) -> Place:
+    """Where `labctl sim up` serves an instrument: by its driver's link, with the bytes of a serial line paced."""
+    if entry.link != "serial":
+        return Place("visa" if entry.link == "visa" else "tcp", None, port)
+    baudrate = int(instrument.options.get("baudrate", BAUDRATES.get(entry.name, 9600)))
+    return Place("tcp" if all_on_tcp else "pty", baudrate, port)
 
 
-def serve_truth(twin: Twin, horizon_s: Callable[[], float]) -> tuple[int, Callable[[], None]]:
-    """Answer what is really the case, one JSON line a connection, on a loopback port. Returns it and how to stop.
-
-    `horizon_s`: bench time up to which the plant may be advanced for an answer.
-    """
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            twin.advance_to(horizon_s())
-            self.request.sendall(json.dumps(twin.truth(), allow_nan=False).encode() + b"\n")
-
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-
-    return server.server_address[1], stop
+def schedule(twin: Twin, faults: Sequence[Mapping[str, Any]]) -> None:
+    """Have these faults happen. Raises UsageError for the first that cannot."""
+    try:
+        with twin.lock:
+            twin.faults.schedule(faults)
+    except ValueError as error:
+        raise UsageError(f"fault: {error}") from error
 
 
-__all__ = ["Mounted", "Twin", "build", "serve_truth", "spec", "twin_bench"]
+__all__ = [
+    "Backdoor",
+    "Mounted",
+    "PlantClock",
+    "ServedBench",
+    "Twin",
+    "build",
+    "place_of",
+    "schedule",
+    "spec",
+    "twin_bench",
+]

@@ -94,7 +94,7 @@ def _instruments(document: Document, bench: Bench, entries: Mapping[str, DriverE
             message, hint = f"there is no driver {instrument.driver!r}", nearest(instrument.driver, entries)
             yield document.finding("BENCH-001", (*at, "driver"), message, hint)
         else:
-            yield from _fits_driver(document, name, instrument, entry)
+            yield from _fits_driver(document, name, instrument, entry, bench.backdoor is not None)
         if instrument.chamber is not None and instrument.chamber not in bench.chambers:
             message, hint = (
                 f"there is no chamber {instrument.chamber!r}",
@@ -108,7 +108,7 @@ def _instruments(document: Document, bench: Bench, entries: Mapping[str, DriverE
 
 
 def _fits_driver(
-    document: Document, name: str, instrument: Instrument, entry: DriverEntry
+    document: Document, name: str, instrument: Instrument, entry: DriverEntry, served: bool
 ) -> Iterator[Finding]:
     at = ("instruments", name)
     for i, capability in enumerate(instrument.provides):
@@ -117,7 +117,7 @@ def _fits_driver(
             yield document.finding(
                 "BENCH-002", (*at, "provides", i), message, f"offers: {', '.join(entry.capabilities)}"
             )
-    simulated = instrument.address.startswith("labsim://")
+    simulated = served or instrument.address.startswith("labsim://")
     for option in instrument.options:
         of_twin = option.startswith(SIMULATOR_OPTION)
         if option in entry.options and not (of_twin and not simulated):
@@ -173,7 +173,7 @@ def _parts(document: Document, bench: Bench) -> Iterator[Finding]:
             message = f"{name} has the address and unit of {other}"
             yield document.finding("BENCH-009", ("instruments", name, "address"), message)
     simulated = [n for n, i in bench.instruments.items() if i.address.startswith("labsim://")]
-    if simulated and not bench.simulated:
+    if simulated and not bench.in_process:
         real = next(n for n in bench.instruments if n not in simulated)
         message = f"the bench mixes simulated instruments ({simulated[0]}) and real ones ({real})"
         yield document.finding(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 
 class Model(BaseModel):
@@ -82,7 +82,10 @@ class Supply(Model):
 
 
 class Bench(Model):
-    """A whole bench. Instruments and chambers are named by the keys."""
+    """A whole bench. Instruments and chambers are named by the keys.
+
+    backdoor: of the simulator that serves all its instruments over real links, on this machine; see `simulated`.
+    """
 
     bench: str
     title: str = ""
@@ -90,16 +93,35 @@ class Bench(Model):
     chambers: dict[str, Chamber]
     supplies: dict[str, Supply] = Field(default_factory=dict)
     ambient_c: float = 22.0
+    backdoor: str | None = Field(default=None, pattern=r"^tcp://127\.0\.0\.1:[0-9]{1,5}$")
+
+    _claimed_at: float | None = PrivateAttr(default=None)
 
     @property
-    def simulated(self) -> bool:
+    def in_process(self) -> bool:
         """True when every address is `labsim://`."""
         return all(i.address.startswith("labsim://") for i in self.instruments.values())
 
     @property
+    def simulated(self) -> bool:
+        """True when every address is `labsim://`, or a simulator has claimed each of them; nothing else counts."""
+        return self.in_process or self._claimed_at is not None
+
+    @property
+    def speed(self) -> float:
+        """Bench seconds a real second: 1, but on a bench whose simulator runs faster or slower."""
+        return self._claimed_at or 1.0
+
+    def claimed(self, speed: float | None) -> Bench:
+        """The same bench after a simulator, asked at its backdoor, has claimed each address; None: after none has."""
+        bench = self.model_copy()
+        bench._claimed_at = speed
+        return bench
+
+    @property
     def identity(self) -> str:
         """SHA-256 over what can change the outcome: not addresses, contents of cylinders, titles."""
-        data = self.model_dump(mode="json", exclude={"title", "supplies"})
+        data = self.model_dump(mode="json", exclude={"title", "supplies", "backdoor"})
         for instrument in data["instruments"].values():
             del instrument["address"]
         data["supplies"] = {name: supply.gas for name, supply in self.supplies.items()}

@@ -34,7 +34,7 @@ def run_on_bench(
     unprotected: what the bench cannot protect from, as findings; heating then needs somebody who stays.
     """
     folder: Path = arguments.bench
-    if bench.simulated:
+    if bench.in_process:
         raise UsageError(f"{folder}: every instrument is simulated; add --simulate")
     if unprotected and not arguments.attended:
         raise PermissiveError(
@@ -59,7 +59,7 @@ def _submit(
     about = {
         "title": plan.title,
         "protocol": plan.protocol,
-        "simulated": False,
+        "simulated": plan.simulated,
         "seed": None,
         "bench_identity": plan.bench_identity,
         "attended_by": attended,

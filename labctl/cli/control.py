@@ -123,7 +123,7 @@ def estop(arguments: Namespace) -> int:
     if controller is not None:
         say(f"E-STOP: process {controller['pid']} does not react; killing it")
         _kill(folder, int(controller["pid"]))
-        if "truth_port" in controller:
+        if "backdoor" in controller:
             print("E-STOP: the simulated bench has gone with its process")
             return 0
     return _make_safe(folder)
@@ -133,7 +133,7 @@ def _make_safe(folder: Path) -> int:
     """Nobody controls the bench: do it here, then leave a controller behind that keeps custody."""
     from labctl.bench.loader import load_bench
 
-    if load_bench(folder).simulated:
+    if load_bench(folder).in_process:
         print("E-STOP: nothing runs on this simulated bench")
         return 0
     from labctl.cli.serve import start_detached

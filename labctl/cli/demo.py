@@ -19,6 +19,7 @@ def main(arguments: Namespace) -> int:
         "bench": None,
         "simulate": True,
         "speed": None,
+        "faults": None,
         "yes": True,
     }
     say(f"labctl run {PROTOCOL} --simulate --yes")

@@ -30,8 +30,8 @@ def main(arguments: Namespace) -> int:
     if not arguments.simulate:
         if arguments.bench is None:
             raise UsageError("say on which bench: --bench DIR, or --simulate for the bundled simulated one")
-        if arguments.seed is not None or arguments.speed is not None:
-            raise UsageError("--seed and --speed belong to --simulate")
+        if arguments.seed is not None or arguments.speed is not None or arguments.faults is not None:
+            raise UsageError("--seed, --speed and --faults belong to --simulate")
     bench = chosen_bench(arguments.bench)
     if arguments.simulate:
         from labctl.twin import twin_bench

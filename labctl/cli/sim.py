@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from argparse import Namespace
+from pathlib import Path
+from typing import Any
 
+from labctl.bench.loader import load_bench
+from labctl.cli.faults import print_faults
 from labctl.cli.terminal import print_json, print_table
 from labctl.errors import ControllerError, UsageError
-from labctl.runtime.folder import controller_of
+from labctl.runtime.backdoor import Backdoor
+from labctl.runtime.folder import BENCH_FILE, controller_of
 
 
 def truth(arguments: Namespace) -> int:
     """Print what the simulated plant of a running bench really does."""
-    controller = controller_of(arguments.bench)
-    if controller is None:
-        raise ControllerError(f"{arguments.bench}: nothing runs there now")
-    port = controller.get("truth_port")
-    if port is None:
-        raise UsageError(f"{arguments.bench}: this bench is real, or its controller is still starting")
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5.0) as connection:
-            text = b"".join(iter(lambda: connection.recv(65536), b""))
-    except OSError as error:
-        raise ControllerError(f"{arguments.bench}: the simulated plant does not answer: {error}") from error
-    data = json.loads(text)
+    data = door_of(arguments.bench).ask("truth")
     if arguments.json:
         print_json(data)
         return 0
@@ -34,3 +26,84 @@ def truth(arguments: Namespace) -> int:
         rows += [(part, name, f"{v:.6g}" if isinstance(v, float) else str(v)) for name, v in items]
     print_table(("part", "quantity", "value"), rows)
     return 0
+
+
+def step(arguments: Namespace) -> int:
+    """Let a served bench live some seconds at once, then stand still."""
+    return _time(arguments, "step", seconds=arguments.seconds)
+
+
+def pause(arguments: Namespace) -> int:
+    """Let the time of a served bench stand still."""
+    return _time(arguments, "pause")
+
+
+def resume(arguments: Namespace) -> int:
+    """Let it run again."""
+    return _time(arguments, "resume")
+
+
+def speed(arguments: Namespace) -> int:
+    """Let it run faster or slower."""
+    return _time(arguments, "speed", factor=arguments.factor)
+
+
+def fault(arguments: Namespace) -> int:
+    """Inject a fault; it begins now, or `--at` that much later."""
+    about: dict[str, Any] = {"instrument": arguments.instrument, "kind": arguments.kind}
+    about["parameters"] = {name: _plain(text) for name, text in arguments.parameters}
+    about["in_s"] = arguments.at
+    if arguments.lasts is not None:
+        about["for_s"] = arguments.lasts
+    print(door_of(arguments.bench).ask("fault", **about))
+    return 0
+
+
+def clear(arguments: Namespace) -> int:
+    """End faults: all, or those of an instrument."""
+    print(door_of(arguments.bench).ask("clear", instrument=arguments.instrument))
+    return 0
+
+
+def faults(arguments: Namespace) -> int:
+    """List the faults of a running bench, and how often each did something."""
+    report = door_of(arguments.bench).ask("faults")
+    if arguments.json:
+        print_json({"faults": report})
+    else:
+        print_faults(report)
+    return 0
+
+
+def door_of(folder: Path) -> Backdoor:
+    """The backdoor of the simulated bench in `folder`: of its simulator, or of the run that owns its plant.
+
+    Raises ControllerError when nothing runs on it, UsageError for a real bench.
+    """
+    controller = controller_of(folder)
+    if controller is not None and "backdoor" in controller:
+        return Backdoor(controller["backdoor"])
+    if (folder / BENCH_FILE).is_file() and (address := load_bench(folder).backdoor):
+        return Backdoor(address)
+    if controller is None:
+        raise ControllerError(f"{folder}: nothing runs there now")
+    raise UsageError(f"{folder}: this bench is real, or its controller is still starting")
+
+
+def _time(arguments: Namespace, verb: str, **given: float) -> int:
+    now = door_of(arguments.bench).ask(verb, **given)
+    if arguments.json:
+        print_json(now)
+    else:
+        print(
+            f"{now['t']:.3f} s, {'paused' if now['paused'] else 'running'} at {now['speed']:g} times real time"
+        )
+    return 0
+
+
+def _plain(text: str) -> Any:
+    """A number where it reads as one."""
+    try:
+        return float(text) if any(c in text for c in ".eE") else int(text)
+    except ValueError:
+        return text

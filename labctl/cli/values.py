@@ -18,6 +18,25 @@ def file(text: str) -> Path:
     return Path(text)
 
 
+def existing_file(text: str) -> Path:
+    """A file that exists."""
+    path = file(text)
+    if not path.is_file():
+        raise ArgumentTypeError(f"there is no file {text}")
+    return path
+
+
+def duration(text: str) -> float:
+    """Seconds: a plain number, or a quantity as in `2 h`."""
+    from labctl.model.quantity import QuantityError, parse
+
+    try:
+        seconds = float(text) if text.replace(".", "", 1).isdigit() else parse(text, "time")
+    except QuantityError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return seconds
+
+
 def folder(text: str) -> Path:
     """A folder that may not exist yet."""
     path = file(text)

@@ -35,13 +35,17 @@ def connections(
     clock_of: Callable[[str], Clock],
     *,
     coarse: bool = False,
+    admit: Callable[[str], None] | None = None,
 ) -> dict[str, Connection]:
-    """A connection, not yet open, for every instrument. `clock_of` by bus; `coarse`: no rate below the scan's."""
+    """A connection, not yet open, for every instrument.
+
+    `clock_of` by bus; `coarse`: no rate below the scan's; `admit`: asked before a line is opened, each time.
+    """
     made = {}
     for name, instrument in bench.instruments.items():
         entry, bus = entries[instrument.driver], bus_of(bench, name)
         driver = entry.factory(
-            open_line(instrument.address, clock_of(bus)), driver_options(instrument, entry)
+            open_line(instrument.address, clock_of(bus), admit), driver_options(instrument, entry)
         )
         made[name] = Connection(name, driver, bus, 0.0 if coarse else instrument.every_s)
     return made

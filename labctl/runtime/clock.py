@@ -13,6 +13,7 @@ class BenchClock(Protocol):
     """The clock that a controller scans by, in seconds of the bench."""
 
     virtual: bool
+    speed: float | None
 
     def now(self) -> float:
         """Seconds of the bench clock; monotonic."""
@@ -25,29 +26,34 @@ class BenchClock(Protocol):
 
 
 class RealClock:
-    """Real time from `start_s` on. Durations by the monotonic clock; UTC only for the record."""
+    """Real time from `start_s` on. Durations by the monotonic clock; UTC only for the record.
+
+    On a bench whose simulator runs at another speed, bench time runs at that speed too.
+    """
 
     virtual = False
 
-    def __init__(self, start_s: float = 0.0) -> None:
+    def __init__(self, start_s: float = 0.0, speed: float = 1.0) -> None:
         """`start_s`: where the bench's memory ends, so that its clock never goes back."""
-        self._offset = start_s - time.monotonic()
+        self.speed: float | None = speed
+        self._pace = speed
+        self._offset = start_s - time.monotonic() * speed
 
     def now(self) -> float:
         """Seconds of the bench clock."""
-        return time.monotonic() + self._offset
+        return time.monotonic() * self._pace + self._offset
 
     def wait_until(self, t_s: float) -> None:
         """Sleep the rest of the way."""
-        nap(t_s - self.now())
+        nap((t_s - self.now()) / self._pace)
 
     def sleep(self, seconds: float) -> None:
         """Sleep; nothing for zero and less."""
-        nap(seconds)
+        nap(seconds / self._pace)
 
     def utc_ms(self, t_s: float) -> int:
         """Wall time now, minus how long ago `t_s` was."""
-        return int(time.time() * 1000.0 - (self.now() - t_s) * 1000.0)
+        return int(time.time() * 1000.0 - (self.now() - t_s) / self._pace * 1000.0)
 
 
 class VirtualClock:

@@ -86,7 +86,7 @@ class Controller:
         """Read, decide, keep, command; then `next_s` says when the next one is due."""
         now = self.clock.now()
         self._watch()
-        deadline = wall_s() + 0.8 * self._period_s
+        deadline = wall_s() + 0.8 * self._period_s / (self.clock.speed or 1.0)
         samples = self.instruments.read(self._names, now, deadline)
         image = self.image
         scanned = None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench
 from labctl.engine.context import compile_bench, with_plan
-from labctl.engine.state import BenchState
-from labctl.errors import StoreError, UsageError
+from labctl.engine.state import BenchState, RunState
+from labctl.errors import ControllerError, PermissiveError, StoreError, UsageError
 from labctl.model.commands import Command, Request
 from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
+from labctl.runtime.backdoor import Backdoor, answers, ascertained
 from labctl.runtime.clock import RealClock, nap, wall_s
 from labctl.runtime.controller import Controller
 from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
@@ -39,8 +42,8 @@ class Server:
     def __init__(self, folder: Path, *, until_idle: bool) -> None:
         """Take the lock, open the memory, find out where the bench was left. Raises BenchLockedError, StoreError."""
         self.folder = folder
-        self.bench = load_bench(folder)
-        if self.bench.simulated:
+        self.bench = ascertained(load_bench(folder))
+        if self.bench.in_process:
             raise UsageError(
                 f"{folder}: every instrument is simulated; use `labctl run PROTOCOL --simulate --bench {folder}`"
             )
@@ -57,8 +60,9 @@ class Server:
         self._store = open_store(folder, self.bench)
         state = replayed(self._store, list(self.bench.chambers))
         self._entries = drivers()
-        clock = RealClock(self._store.mono_s + 1.0)
-        made = connections(self.bench, self._entries, lambda bus: clock)
+        clock = RealClock(self._store.mono_s + 1.0, self.bench.speed)
+        door = Backdoor(self.bench.backdoor) if self.bench.simulated and self.bench.backdoor else None
+        made = connections(self.bench, self._entries, lambda bus: clock, admit=door.admit if door else None)
         self._instruments = Threaded(made, {bus_of(self.bench, n): clock for n in made}, wait=False)
         context = compile_bench(self.bench, facts(self.bench, self._entries), self._plans(state))
         self.controller = _ServingController(
@@ -67,6 +71,7 @@ class Server:
             self._instruments,
             clock,
             InStore(self._store, clock, state),
+            operator=None if door is None else partial(_simulated_operator, self.bench, door),
             estop=folder / ESTOP,
             on_estop=lambda: acknowledge_estop(folder),
             recovered=any(r.end_state is None for r in state.runs.values()) or _unsafe(state),
@@ -145,7 +150,7 @@ class Server:
         except (KeyError, ValueError, StoreError) as error:
             return request._replace(args={**args, "against": f"its plan cannot be read: {error}"})
         args["about"] = {**args.get("about", {}), **kept}
-        if plan.bench_identity != self.bench.identity or plan.simulated:
+        if plan.bench_identity != self.bench.identity or plan.simulated != self.bench.simulated:
             return request._replace(
                 args={**args, "against": "its plan was made for another bench; plan it anew"}
             )
@@ -205,11 +210,33 @@ class _ServingController(Controller):
         return self._on_submit(request) if request.verb == "submit" else request
 
 
+def _simulated_operator(bench: Bench, door: Backdoor, run: RunState) -> list[tuple[str, dict[str, object]]]:
+    """Answers from the operator behind the backdoor, as long as it claims the bench; else a person is waited for."""
+    if not ascertained(bench).simulated:
+        return []
+    try:
+        return answers(run, lambda prompt: door.ask("answer", prompt=prompt))
+    except (ControllerError, UsageError) as error:
+        print(f"the simulated operator gave no answer: {error}", file=sys.stderr, flush=True)
+        return []
+
+
 def open_store(folder: Path, bench: Bench) -> Store:
-    """The memory of a bench, made at its first use. Raises StoreError."""
+    """The memory of a bench, made at its first use.
+
+    Raises StoreError, and PermissiveError when what is real now was simulated before, or the other way round.
+    """
     path = folder / DATABASE
     if path.exists():
-        return Store.open(path)
+        store = Store.open(path)
+        if store.read.identity().simulated != bench.simulated:
+            store.close()
+            was, now = ("simulated", "real") if not bench.simulated else ("real", "simulated")
+            raise PermissiveError(
+                f"{folder}: the record is of a {was} bench, and its addresses are {now} now"
+                + ("; start its simulator again: labctl sim up" if bench.backdoor else "")
+            )
+        return store
     text = (folder / BENCH_FILE).read_text(encoding="utf-8")
     return Store.create(path, bench=bench.bench, bench_yaml=text, simulated=bench.simulated)
 

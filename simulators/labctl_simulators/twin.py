@@ -80,6 +80,20 @@ class Twin:
         with self.lock:
             return self.known()
 
+    def entered(self, prompt: Mapping[str, Any]) -> dict[str, Any]:
+        """What the operator enters for a prompt: values, and a note on those that no model gives.
+
+        Those are the middle of what is allowed. Raises OperatorError for what its hands cannot do.
+        """
+        if prompt["kind"] == "checkpoint":
+            return {"values": {}}
+        known = [entry for entry in prompt["enter"] if self.operator.reads(entry)]
+        values = {entry["name"]: _middle(entry) for entry in prompt["enter"] if entry not in known}
+        note = f"no model gives {', '.join(values)}: middle of the allowed range" if values else ""
+        with self.lock:
+            read = self.operator.answer({**prompt, "enter": known})
+        return {"values": values | {entry["name"]: read[entry["name"]] for entry in known}, "note": note}
+
     def known(self) -> dict[str, Any]:
         """As `truth`, for who holds the lock."""
         plant = self.plant
@@ -104,6 +118,12 @@ class Twin:
             "carbon_wt_pct": batch.heat.carbon_wt_pct,
             "pyrolysis_c": batch.heat.peak_c,
         }
+
+
+def _middle(entry: Mapping[str, Any]) -> float:
+    low = 0.0 if entry["min"] is None else entry["min"]
+    high = low + 2.0 if entry["max"] is None else entry["max"]
+    return float(low + high) / 2.0
 
 
 def build(spec: Mapping[str, Any], seed: int | None) -> Twin:

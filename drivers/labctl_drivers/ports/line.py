@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import serial
@@ -22,10 +22,14 @@ if SIMULATED_HOSTS not in serial.protocol_handler_packages:
 
 @dataclass(frozen=True, slots=True)
 class PortLine:
-    """A `labctl.bench.api.Line`: where an instrument is, and the clock it is used by."""
+    """A `labctl.bench.api.Line`: where an instrument is, and the clock it is used by.
+
+    admit: asked each time before it is opened; raises CommunicationError when it must not be.
+    """
 
     address: str
     clock: Clock
+    admit: Callable[[str], None] | None = None
 
     def open_stream(
         self,
@@ -67,7 +71,7 @@ class PortLine:
             raise UsageError(
                 f"{self.address}: not a byte stream; this instrument needs serial://, tcp:// or labsim://"
             )
-        return StreamPort(self.address, opener)
+        return StreamPort(self.address, opener if self.admit is None else partial(self._admitted, opener))
 
     def open_visa(self, *, termination: str = "\n", timeout_s: float = 2.0) -> Any:
         """Open `visa://RESOURCE` or `labsim://` with explicit terminations.
@@ -75,6 +79,8 @@ class PortLine:
         The resource raises `pyvisa.errors.VisaIOError` or `serial.SerialException` when used. Raises
         CommunicationError when it does not open, UsageError for other schemes.
         """
+        if self.admit is not None:
+            self.admit(self.address)
         scheme, _, place = self.address.partition("://")
         if scheme == "labsim":
             resource = f"ASRL{self.address}?block=1&raise=1::INSTR"
@@ -100,13 +106,19 @@ class PortLine:
             _send_at_once(manager, instrument)
         return instrument
 
+    def _admitted(self, opener: Callable[[], ByteLine]) -> ByteLine:
+        assert self.admit is not None
+        self.admit(self.address)
+        return opener()
 
-def open_line(address: str, clock: Clock) -> PortLine:
+
+def open_line(address: str, clock: Clock, admit: Callable[[str], None] | None = None) -> PortLine:
     """The line at an address of the bench file.
 
     Args:
         address: `serial:///dev/ttyUSB0`, `tcp://host:port`, `visa://RESOURCE` or `labsim://PLANT/INSTRUMENT`.
         clock: the bench clock, for what drivers stamp and wait.
+        admit: asked with the address each time before it is opened; may raise CommunicationError.
 
     Raises:
         UsageError: the address has none of these schemes. Nothing is opened yet.
@@ -116,7 +128,7 @@ def open_line(address: str, clock: Clock) -> PortLine:
             f"{address}: an address begins with serial://, tcp://, visa:// or labsim://"
             " (for example serial:///dev/ttyUSB0)"
         )
-    return PortLine(address, clock)
+    return PortLine(address, clock, admit)
 
 
 @cache

@@ -1,0 +1,99 @@
+"""`labctl sim up`: a whole bench of simulated instruments over real wires, in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from labctl.bench.discovery import drivers
+from labctl.bench.loader import find_bench, load_bench
+from labctl.bench.schema import Bench
+from labctl.cli.faults import read_faults
+from labctl.cli.terminal import say
+from labctl.errors import UsageError
+from labctl.runtime.clock import wall_s
+from labctl.runtime.folder import BENCH_FILE
+from labctl.twin import PlantClock, ServedBench, build, place_of, schedule, spec
+
+TERMINALS = "terminals"
+
+
+def up(arguments: Namespace) -> int:
+    """Serve a bench until SIGTERM or Ctrl-C; print an address a line, and leave a bench folder ready to run on."""
+    entries = drivers()
+    bench = load_bench(arguments.of, entries)
+    folder: Path = (arguments.out or Path(f"{bench.bench}-hil")).resolve()
+    before = _served_before(folder)
+    twin = build(spec(bench, entries), arguments.seed)
+    clock = PlantClock(wall_s, arguments.speed or 1.0, paused=arguments.paused)
+    with ServedBench(
+        twin,
+        clock,
+        {
+            name: place_of(
+                bench.instruments[name], entries[instrument.driver], arguments.tcp, before.get(name, 0)
+            )
+            for name, instrument in bench.instruments.items()
+        },
+        folder / TERMINALS,
+        host=arguments.expose or "127.0.0.1",
+        exposed=arguments.expose is not None,
+        backdoor_port=before.get("", 0),
+    ) as served:
+        if arguments.faults:
+            schedule(twin, read_faults(arguments.faults))
+        _write(folder, find_bench(arguments.of), bench, served)
+        over = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: over.set())
+        for name, address in served.addresses.items():
+            print(f"{name} {address}")
+        print(f"backdoor {served.backdoor.address}", flush=True)
+        say(f"SIMULATED bench {bench.bench} is up in {folder}; Ctrl-C ends it")
+        say(f"  labctl run PROTOCOL --bench {folder} --yes")
+        over.wait()
+    return 0
+
+
+def _served_before(folder: Path) -> Mapping[str, int]:
+    """TCP ports by instrument ("" for the backdoor) of the bench file that an earlier one wrote there.
+
+    They are taken again, so that a controller that waits finds its instruments. Raises UsageError for a bench file
+    that is somebody else's.
+    """
+    file = folder / BENCH_FILE
+    if not file.exists():
+        return {}
+    bench = load_bench(folder)
+    if bench.backdoor is None:
+        raise UsageError(
+            f"{file} is the file of a bench that is not served from here; name another folder: --out DIR"
+        )
+    ports = {"": urlsplit(bench.backdoor).port or 0}
+    for name, instrument in bench.instruments.items():
+        scheme, _, place = instrument.address.partition("://")
+        if scheme == "tcp":
+            ports[name] = int(place.rpartition(":")[2])
+        elif scheme == "visa":
+            ports[name] = int(place.split("::")[2])
+    return ports
+
+
+def _write(folder: Path, source: Path, bench: Bench, served: ServedBench) -> None:
+    """The bench file with the addresses at which it answers now, whole or not at all."""
+    data: dict[str, Any] = bench.model_dump(mode="json", exclude_defaults=True)
+    data["backdoor"] = served.backdoor.address
+    for name, address in served.addresses.items():
+        data["instruments"][name]["address"] = address
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f".{BENCH_FILE}.new"
+    text = f"# Written by `labctl sim up`, which serves it: simulated instruments of {source.name} over real wires.\n"
+    draft.write_text(text + yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    draft.replace(folder / BENCH_FILE)
