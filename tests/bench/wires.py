@@ -18,7 +18,7 @@ from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 from labctl.bench.api import GOOD, Driver
 from labctl_drivers.binder import ACTIVE_SETPOINT, DOOR, MANUAL_SETPOINT, TEMPERATURE, Binder
 from labctl_drivers.eurotherm.driver import Eurotherm
-from labctl_drivers.eurotherm.profiles import PROFILES
+from labctl_drivers.eurotherm.profiles import EURO_3216
 from labctl_drivers.ports import open_line
 from tests.bench.serve import serving
 
@@ -60,7 +60,7 @@ def oven_over_tcp() -> Rounds:
 
 def furnace_on_a_pty() -> Rounds:
     """A reading of the furnace: five registers and the status word, on the same pseudo terminal."""
-    profile = PROFILES["3216"]
+    profile = EURO_3216
     with serving("furnace") as address:
         while True:
             driver = Eurotherm(open_line(address, RealClock()), {"baudrate": BAUDRATE})
