@@ -8,8 +8,10 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 from shutil import get_terminal_size
+from textwrap import fill
 
 from labctl.cli.parser import coloured
+from labctl.cli.terminal import UNLIMITED
 from labctl.errors import Finding
 
 SEVERITIES = ("error", "warning", "info")
@@ -31,11 +33,13 @@ def print_briefly(findings: Sequence[Finding]) -> None:
     """Print findings on stderr without excerpts: those of one rule under one head, with what to do said once."""
     colour = coloured(sys.stderr)
     ordered = sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.rule, f.hint or ""))
+    width = get_terminal_size().columns if sys.stderr.isatty() else UNLIMITED
     for (severity, rule, hint), group in groupby(ordered, key=lambda f: (f.severity, f.rule, f.hint)):
         paint, dim, plain = (COLOURS[severity], DIM, PLAIN) if colour else ("", "", "")
         print(f"{paint}{severity}{plain} {rule}{f': {dim}{hint}{plain}' if hint else ''}", file=sys.stderr)
         for finding in group:
-            print(f"  {finding.message}", file=sys.stderr)
+            text = fill(finding.message, width, initial_indent="  ", subsequent_indent="    ")
+            print(text, file=sys.stderr)
 
 
 def describe(finding: Finding, width: int = 110, colour: bool = False) -> str:

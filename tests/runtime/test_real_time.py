@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -196,7 +197,7 @@ def test_the_estop_kills_a_controller_that_hangs_and_another_makes_the_bench_saf
     assert labctl("reset", "--bench", place)[0] == 0
 
 
-def test_an_instrument_that_never_answers_delays_no_other(
+def test_a_silent_instrument_delays_no_other_and_a_controller_that_cannot_go_on_leaves_heaters_off(
     bench: LiveBench, labctl: Labctl, start: Start
 ) -> None:
     submitted(bench, start)
@@ -204,7 +205,14 @@ def test_an_instrument_that_never_answers_delays_no_other(
     asked = len(bench.wires["furnace-monitor"].requests)
     bench.wires["furnace-monitor"].dumb = True
     time.sleep(16.0)
-    kill_controller(bench)
+    with sqlite3.connect(bench.folder / "labctl.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")  # the memory refuses every write from now on
+        assert eventually(lambda: controller_of(bench.folder) is None)
+        assert eventually(lambda: is_safe(bench), within_s=3.0), (
+            "the last that a controller does which cannot go on"
+        )
+        other.execute("ROLLBACK")
+    other.close()
     assert len(bench.wires["furnace-monitor"].requests) > asked + 2
     with Reader.open(bench.folder / "labctl.db") as reader:
         ((since,),) = reader.query(
