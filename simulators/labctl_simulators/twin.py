@@ -153,6 +153,8 @@ def _truth_of(chamber: Tube | ConvectionOven | Hotplate | HalfCell) -> dict[str,
 
 
 def _services(services: Services) -> dict[str, float | bool]:
-    """Contacts and coils by name, and the pressures."""
+    """Contacts by name (True: closed), what is on, and the pressures. The bypass is open without current."""
+    coils = services.coils
+    on = {**coils, "bypass": not coils["bypass"], "heater_fed": services.heater_fed}
     pressures = {"tube_bar": services.tube_bar, "cylinder_bar": services.cylinder_gauge_bar}
-    return {**services.contacts, **services.coils, "heater_fed": services.heater_fed, **pressures}
+    return {**services.contacts, **on, **pressures}

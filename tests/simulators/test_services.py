@@ -109,4 +109,5 @@ def test_truth_tells_of_them_only_where_they_are() -> None:
     assert "services" not in build(spec(), None).truth()
     truth = build(guarded(), None).truth()
     assert truth["io"] == truth["services"]
-    assert (truth["services"]["door"], truth["services"]["heater_fed"]) == (True, False)
+    told = truth["services"]
+    assert (told["door"], told["contactor"], told["heater_fed"], told["bypass"]) == (True, False, False, True)
