@@ -12,6 +12,7 @@ from typing import Any
 from labctl.bench.discovery import drivers
 from labctl.bench.schema import Bench
 from labctl.cli.control import submit
+from labctl.cli.ending import tell
 from labctl.cli.serve import start_detached
 from labctl.cli.standing import phase_of, standing
 from labctl.cli.terminal import say
@@ -92,8 +93,6 @@ def _agreed() -> bool:
 
 
 def _watch(folder: Path, run_id: str, arguments: Namespace) -> int:
-    from labctl.cli.run import tell
-
     started = wall_s()
     told = ""
     try:

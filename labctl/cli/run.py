@@ -5,23 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from labctl.analysis import analyse
 from labctl.bench.schema import Bench
+from labctl.cli.ending import tell
 from labctl.cli.findings import print_briefly
-from labctl.cli.memory import report_path
-from labctl.cli.runs import alarms_of
-from labctl.cli.terminal import print_json, say
 from labctl.cli.validate import checked, chosen_bench
-from labctl.cli.verdict import print_verdict
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.protocol.library import find_protocol
 from labctl.protocol.plan import Plan
-from labctl.report import numbers, write_report
-from labctl.runtime.folder import DATABASE
-from labctl.store.reader import Reader
 
-ENDED_BY_PERSON = 4
-ENDED_BY_FAULT = 5
 ABSENT_PROTECTION = "SAFE-005"
 
 
@@ -59,48 +50,3 @@ def valid_plan(arguments: Namespace, bench: Bench) -> tuple[Plan, list[Finding]]
     if not arguments.json:
         print_briefly([finding for finding in findings if finding.severity != "info"])
     return plan, findings
-
-
-def tell(folder: Path, run_id: str, arguments: Namespace, wall_s: float, cpu_s: float | None = None) -> int:
-    """Say how a run ended: verdict table or JSON, report, end state; return the exit code for it."""
-    with Reader.open(folder / DATABASE) as reader:
-        found = analyse(reader, run_id, charts=False)
-        report = None
-        if arguments.report:
-            report = report_path(folder, run_id)
-            report.parent.mkdir(parents=True, exist_ok=True)
-            write_report(reader, run_id, report)
-        run = reader.run(run_id)
-        ended = next(iter(reader.events(run_id, kinds=("run_ended",))), None)
-    by_person = bool(ended and ended.data.get("by_person"))
-    if arguments.json:
-        print_json(
-            {
-                "run_id": run_id,
-                "bench": str(folder),
-                "state": found.state,
-                "reason": found.reason,
-                "virtual_s": found.duration_s,
-                "wall_s": round(wall_s, 3),
-                "cpu_s": None if cpu_s is None else round(cpu_s, 3),
-                "journal_head": found.journal_head,
-                "alarms": alarms_of(found),
-                "verdict": found.verdict.as_json(),
-                "results": found.results,
-                "report": None if report is None else str(report),
-            }
-        )
-    else:
-        for remark in found.remarks:
-            say(f"{numbers.clock(remark.at_s):>6}  {remark.kind}: {remark.text}")
-        say(f"{numbers.duration(found.duration_s)} of bench time in {wall_s:.1f} s")
-        print_verdict(found)
-        print(f"journal head {found.journal_head}")
-        why = f" ({found.reason})" if found.reason and found.state != "COMPLETE" else ""
-        banner = "SIMULATED " if found.simulated else ""
-        print(f"{banner}{run_id}: {found.state}{why}, {found.verdict.outcome}")
-        if report is not None:
-            print(report)
-    if run.end_state == "COMPLETE":
-        return 0
-    return ENDED_BY_PERSON if by_person else ENDED_BY_FAULT
