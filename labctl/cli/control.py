@@ -13,13 +13,14 @@ from labctl.cli.memory import open_memory
 from labctl.cli.standing import standing
 from labctl.cli.terminal import say
 from labctl.engine.state import BenchState, RunState
-from labctl.errors import ControllerError, PermissiveError, UsageError, WaitTimeoutError
+from labctl.errors import ControllerError, InstrumentError, PermissiveError, UsageError, WaitTimeoutError
 from labctl.runtime.clock import nap, utc_now_ms, wall_s
 from labctl.runtime.folder import (
     BENCH_FILE,
     DATABASE,
     ESTOP,
     ESTOP_SEEN,
+    UNREACHABLE,
     controller_of,
     press_estop,
     release_estop,
@@ -195,7 +196,8 @@ def _command(verb: str, arguments: Namespace) -> int:
 def submit(folder: Path, verb: str, run: str | None, args: dict[str, Any], actor: str) -> str:
     """Put a request into the inbox; returns its outcome.
 
-    Raises ControllerError when nobody reads it, PermissiveError when it is refused, WaitTimeoutError.
+    Raises ControllerError when nobody reads it, InstrumentError when one that it needs does not answer, PermissiveError
+    when it is refused for another reason, WaitTimeoutError.
     """
     if controller_of(folder) is None:
         raise ControllerError(
@@ -213,6 +215,8 @@ def submit(folder: Path, verb: str, run: str | None, args: dict[str, Any], actor
             run=run,
         )
     outcome = _outcome(folder, request)
+    if outcome.startswith(f"refused: {UNREACHABLE}"):
+        raise InstrumentError(f"{verb}: {outcome}")
     if outcome.startswith("refused"):
         raise PermissiveError(f"{verb}: {outcome}")
     return outcome

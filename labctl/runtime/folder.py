@@ -19,6 +19,8 @@ ESTOP = "ESTOP"
 ESTOP_SEEN = "ESTOP.seen"
 FACTS_BYTES = 256
 TRIES = 10
+UNREACHABLE = "unreachable"
+"""With this word begins the reason of a refusal because an instrument does not answer."""
 
 
 class Lock:

@@ -24,7 +24,14 @@ from labctl.runtime.assembly import bus_of, connections, facts
 from labctl.runtime.backdoor import Backdoor, answers, ascertained
 from labctl.runtime.clock import RealClock, nap, wall_s
 from labctl.runtime.controller import Controller
-from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
+from labctl.runtime.folder import (
+    BENCH_FILE,
+    DATABASE,
+    ESTOP,
+    UNREACHABLE,
+    Lock,
+    acknowledge_estop,
+)
 from labctl.runtime.instruments import Connection, Threaded
 from labctl.runtime.record import InStore, replayed
 from labctl.store import Store
@@ -242,13 +249,13 @@ def open_store(folder: Path, bench: Bench) -> Store:
 
 
 def blocked(connected: Any, plan: Plan) -> list[str]:
-    """The instruments of a plan that cannot be used now, with the reason."""
+    """The instruments of a plan that cannot be used now, with the reason; those that do not answer first."""
     names = sorted({i for step in plan.steps for i in step.instruments})
-    problems = []
+    problems: list[str] = []
     for name in names:
         connection: Connection = connected[name]
         if connection.problem:
-            problems.append(f"{name}: {connection.problem}")
+            problems.insert(0, f"{UNREACHABLE}: {name}: {connection.problem}")
         elif connection.audit is not None and not connection.audit.ok:
             failed = [f"{i.name} is {i.found}, wanted {i.wanted}" for i in connection.audit.items if not i.ok]
             problems.append(f"{name}: {'; '.join(failed)}")

@@ -82,12 +82,10 @@ class Paced:
         return eventually(lambda: [r["state"] for r in self.status()["runs"]] == [state], within_s)
 
     def heats(self) -> bool:
-        """Wait until the furnace ramps."""
+        """Wait until the tube is so hot that its nitrogen may not be stopped for a long time."""
         if not eventually(lambda: (self.folder / "labctl.db").exists() and bool(self.status()["runs"])):
             return False
-        return eventually(
-            lambda: any(s["phase"] == "ramp" for r in self.status()["runs"] for s in r["steps"])
-        )
+        return eventually(lambda: bool(self.truth()["furnace"]["tube_c"] > 150.0))
 
 
 def eventually(true: Callable[[], bool], within_s: float = 30.0) -> bool:

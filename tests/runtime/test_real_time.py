@@ -104,6 +104,10 @@ def run_of(labctl: Labctl, bench: LiveBench) -> dict[str, Any]:
     return run
 
 
+def run_ids(labctl: Labctl, bench: LiveBench) -> list[str]:
+    return [run["run_id"] for run in status(labctl, bench)["runs"]]
+
+
 def submitted(bench: LiveBench, start: Start) -> subprocess.Popen[str]:
     """A terminal that has started the run and watches it, asked for the boat."""
     place, protocol = str(bench.folder), str(bench.folder.parent / "warm-tube.yaml")
@@ -231,6 +235,15 @@ def test_a_silent_instrument_delays_no_other_and_a_controller_that_cannot_go_on_
     )  # one a second; what is missing, this machine was too busy for
     assert good["furnace"] >= 0.99 * scans
     assert good["nitrogen"] >= 0.99 * scans
+
+
+def test_a_run_does_not_start_without_an_instrument_that_it_needs(bench: LiveBench, labctl: Labctl) -> None:
+    bench.wires["furnace"].dumb = True
+    words = ("run", str(bench.folder.parent / "warm-tube.yaml"), "--bench", str(bench.folder), "--yes")
+    code, _, said = labctl(*words)
+    assert code == 6
+    assert "refused: unreachable: furnace" in said
+    assert run_ids(labctl, bench) == []
 
 
 def test_what_is_simulated_is_never_served_as_real(tmp_path: Path, labctl: Labctl) -> None:
