@@ -7,6 +7,8 @@ good reading is above T_gas_off, neither time nor person stops gas.
 
 from __future__ import annotations
 
+import math
+
 from labctl.engine import safe
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
@@ -14,16 +16,20 @@ from labctl.model.limits import limit
 
 
 def watch_heat(scan: Scan, rig: Rig) -> None:
-    """Remember when a chamber was last seen hot, and for how long two thermometers have agreed that it is cold."""
-    hottest = max(scan.temperatures(rig), default=None)
+    """Remember when a chamber was last seen hot, and for how long two thermometers have agreed that it is cold.
+
+    While it is heated it counts as hot and they have no vote: what they read says little about where it will be.
+    """
+    hottest = max(scan.temperatures(rig), default=-math.inf)
+    heated = scan.state.chambers[rig.name].lease is not None
     tally, now, name = scan.tally, scan.now, rig.name
-    if f"{name}/hot_s" not in tally or (hottest is not None and hottest > limit("T_gas_off")):
+    if heated or hottest > limit("T_gas_off") or f"{name}/hot_s" not in tally:
         tally[f"{name}/hot_s"] = now
         tally.pop(f"{name}/person_c", None)
-    if f"{name}/warm_s" not in tally or (hottest is not None and hottest > limit("T_open")):
+    if heated or hottest > limit("T_open") or f"{name}/warm_s" not in tally:
         tally[f"{name}/warm_s"] = now
     values = _trusted(scan, rig)
-    agree = len(values) >= 2 and _agree(values) and max(values) < limit("T_gas_off")
+    agree = not heated and len(values) >= 2 and _agree(values) and max(values) < limit("T_gas_off")
     scan.lasting(f"{name}/vote_s", agree)
 
 

@@ -238,6 +238,15 @@ def test_custody_keeps_the_gas_until_two_agree_for_ten_minutes_and_closes_when_i
     assert not [k for k in hands.state.tally if k.startswith("tube/")]
 
 
+def test_what_two_thermometers_agreed_on_while_it_was_heated_stops_no_gas() -> None:
+    hands = hot(90.0)
+    hands.go(700.0)
+    assert hands.ask("abort")[1]
+    hands.go(500.0)
+    assert hands.tube.flow_sccm == 200.0
+    hands.until(lambda: hands.tube.flow_sccm == 0.0, 110.0)
+
+
 def test_a_sensor_that_tripped_has_no_vote_and_the_other_alone_is_no_vote() -> None:
     hands = hot()
     hands.broken("furnace.temperature")
