@@ -188,7 +188,12 @@ def _purge(proven: bool) -> Callable[[BenchState, Data, Event], BenchState]:
 
 
 def _contents(state: BenchState, data: Data, event: Event) -> BenchState:
-    return _put_chamber(state, data["chamber"], contents=data["contents"])
+    """A batch is in one place: where it is put, it has left the chamber that it was in."""
+    moved = data["contents"]
+    for name, chamber in state.chambers.items():
+        if moved is not None and chamber.contents == moved:
+            state = _put_chamber(state, name, contents=None)
+    return _put_chamber(state, data["chamber"], contents=moved)
 
 
 def _chamber_cold(state: BenchState, data: Data, event: Event) -> BenchState:
