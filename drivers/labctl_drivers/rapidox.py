@@ -219,7 +219,11 @@ class Rapidox(Driver):
 def _quiet(port: Port) -> None:
     """Wait until nothing has come for one time-out. Raises CommunicationError for a line that babbles."""
     for _ in range(64):
-        if not port.read_some():
+        try:
+            got = port.read_some()
+        except CommunicationError:
+            return  # a line that was lost holds no late answer; the next request opens it anew
+        if not got:
             return
     raise CommunicationError("rapidox: the line never falls silent")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Protocol
 
@@ -149,8 +150,10 @@ class ModbusRtu:
         if not self._quiet:
             # An answer to the request that failed may still come, and nothing in it would tell it from
             # the next one's. So: nothing is asked before the line was silent for one time-out.
-            while port.read(256):
-                pass
+            # A line that was lost holds none; the write below opens it anew.
+            with suppress(CommunicationError):
+                while port.read(256):
+                    pass
         port.reset_input()
         self._quiet = False
         port.write(request)

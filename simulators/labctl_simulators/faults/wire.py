@@ -287,7 +287,7 @@ WIRE: Mapping[str, Kind] = {
     "coalesce": _kind("wire", _coalesce, "a reply is held back and comes together with the next"),
     "split": _kind("wire", _split, "a pause in the middle of replies", at=None, pause_s=0.1),
     "stale": _kind("wire", _stale, "every reply answers the question before"),
-    "babble": _kind("wire", _babble, "endless bytes after every reply", bytes=20_000),
+    "babble": _kind("wire", _babble, "endless bytes after every reply", bytes=2000),
     "exception": _kind(
         "protocol", _exception_of, "a Modbus exception instead of an answer", code=4, on="any", devices=MODBUS
     ),
