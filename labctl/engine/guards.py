@@ -175,7 +175,7 @@ def nitrogen_low(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tighten
     alarm = f"{rig.name}/nitrogen"
     if not acts and alarm not in scan.state.alarms:
         return
-    shown = "silent" if flow is None else f"{flow:.0f} sccm"
+    shown = "not measured" if flow is None else f"{flow:.0f} sccm"
     message = f"{rig.name}: N2 is {shown}, below {bound:.0f} sccm; heater off, gas kept on"
     scan.alarm(alarm, acts, message, run=chamber.run, priority="critical")
     if acts:
@@ -189,7 +189,7 @@ def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tighte
     lasted = scan.lasting(f"{rig.name}/n2_lost_s", lost)
     if not lost or lasted < limit("nitrogen_low_for", tightened):
         return
-    shown = "silent" if flow is None else f"{flow:.0f} sccm"
+    shown = "not measured" if flow is None else f"{flow:.0f} sccm"
     message = f"{rig.name}: N2 lost ({shown}, protective flow is {rig.protective_sccm:.0f} sccm); heater off"
     if lasted >= limit("nitrogen_lost_abort", tightened):
         _abort(scan, rig, "nitrogen_lost", message, flow, rig.protective_sccm)
