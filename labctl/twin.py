@@ -123,6 +123,16 @@ def place_of(instrument: Instrument, entry: DriverEntry, all_on_tcp: bool, port:
     return Place("tcp" if all_on_tcp else "pty", baudrate, port)
 
 
+def check_faults(wanted: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> None:
+    """Whether a twin of that spec can have these faults. Raises UsageError for the first that it cannot."""
+    twin = build(wanted, None)
+    try:
+        for fault in faults:
+            twin.faults.check(fault)
+    except ValueError as error:
+        raise UsageError(f"fault: {error}") from error
+
+
 def schedule(twin: Twin, faults: Sequence[Mapping[str, Any]]) -> None:
     """Have these faults happen. Raises UsageError for the first that cannot."""
     try:
@@ -139,6 +149,7 @@ __all__ = [
     "ServedBench",
     "Twin",
     "build",
+    "check_faults",
     "place_of",
     "schedule",
     "spec",

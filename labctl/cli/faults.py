@@ -11,7 +11,8 @@ from labctl.errors import UsageError
 from labctl.model.quantity import QuantityError, parse
 from labctl.protocol.source import read
 
-FAULTS_FILE = "faults.yaml"
+FAULTS_FILE, FAULTS_LOG = "faults.yaml", "faults.json"
+"""In the folder of a run: what was asked for, and what each fault did, when."""
 _TIMES = {"at": "at_s", "for": "for_s"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from argparse import Namespace
@@ -16,7 +17,7 @@ import yaml
 
 from labctl.bench.discovery import drivers
 from labctl.bench.schema import Bench
-from labctl.cli.faults import FAULTS_FILE, read_faults, tell_faults
+from labctl.cli.faults import FAULTS_FILE, FAULTS_LOG, read_faults, tell_faults
 from labctl.cli.memory import SIMULATED_RUNS
 from labctl.cli.progress import Progress
 from labctl.cli.terminal import say
@@ -28,7 +29,7 @@ from labctl.runtime.clock import VirtualClock, cpu_s, wall_s
 from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
 from labctl.runtime.record import InStore
 from labctl.store import Store
-from labctl.twin import Backdoor, schedule
+from labctl.twin import Backdoor, check_faults, schedule, spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
     """
     entries = drivers()
     faults = read_faults(arguments.faults) if arguments.faults else []
+    check_faults(spec(bench, entries), faults)
     run_id = run_id_of(plan, arguments.seed)
     folder = _new_folder(Path.cwd() / SIMULATED_RUNS, run_id)
     say(f"SIMULATED run {run_id}, in {folder}")
@@ -110,7 +112,10 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
                 return rehearsal.ended(run_id)
 
             controller.run(over)
-        tell_faults(rehearsal.twin.faults.report())
+        if faults:
+            tell_faults(rehearsal.twin.faults.report())
+            done = {"faults": rehearsal.twin.faults.report(), "log": rehearsal.twin.faults.applications()}
+            (folder / FAULTS_LOG).write_text(json.dumps(done, indent=1), encoding="utf-8")
     return Simulated(folder, run_id, wall_s() - started, cpu_s() - cpu)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import termios
 from collections.abc import Callable
 from os.path import realpath
 from typing import Protocol
@@ -14,6 +15,9 @@ from labctl.bench.api import CommunicationError
 
 CONNECT_TIMEOUT_S = 2.0
 """How long a host may take to accept a connection (assumed: a bench is one local network)."""
+
+LOST = (serial.SerialException, OSError, termios.error)
+"""What a port raises when its line is gone. An adapter that was pulled out fails in pyserial's flush with the last."""
 
 
 class ByteLine(Protocol):
@@ -47,7 +51,7 @@ class StreamPort:
         line = self._serial or self._opened()
         try:
             line.write(data)
-        except (serial.SerialException, OSError) as error:
+        except LOST as error:
             raise self._lost(error) from error
 
     def read(self, size: int) -> bytes:
@@ -56,7 +60,7 @@ class StreamPort:
             raise CommunicationError(f"{self.address} is not open")
         try:
             return line.read(size)
-        except (serial.SerialException, OSError) as error:
+        except LOST as error:
             raise self._lost(error) from error
 
     def read_some(self) -> bytes:
@@ -67,7 +71,7 @@ class StreamPort:
             first = line.read(1)
             waiting = line.in_waiting if first else 0
             return first + line.read(waiting) if waiting else first
-        except (serial.SerialException, OSError) as error:
+        except LOST as error:
             raise self._lost(error) from error
 
     def reset_input(self) -> None:
@@ -76,7 +80,7 @@ class StreamPort:
             return
         try:
             line.reset_input_buffer()
-        except (serial.SerialException, OSError) as error:
+        except LOST as error:
             # no request is under way, so none is lost: the next write opens the line again
             self._lost(error)
 
@@ -89,7 +93,7 @@ class StreamPort:
             raise CommunicationError(f"{self.address} was closed")
         try:
             self._serial = self._open()
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (*LOST, ValueError) as error:
             raise CommunicationError(f"{self.address} does not open: {error}") from error
         return self._serial
 

@@ -81,8 +81,6 @@ class Faults:
             raise ValueError(
                 f"{fault.instrument} ({model}) cannot have {fault.kind}: {', '.join(kind.devices)} can"
             )
-        if kind.layer == "host" and fault.instrument not in self.twin.links:
-            raise ValueError(f"{fault.instrument} is not on any host: {fault.kind} has nothing to cut")
         if fault.when is not None:
             try:
                 fault.when.holds(self.twin.known())
@@ -127,7 +125,13 @@ class Faults:
             for entry in self.entries
         ]
 
+    def applications(self) -> list[dict[str, Any]]:
+        """What faults did, oldest first: `t` in s of plant time, the fault's number, and what in a few words."""
+        return [{"t": t_s, "fault": number, "what": what} for t_s, number, what in self.log]
+
     def _enter(self, fault: Fault) -> int:
+        if KINDS[fault.kind].layer == "host" and fault.instrument not in self.twin.links:
+            raise ValueError(f"{fault.instrument} is on no host: {fault.kind} has nothing to cut")
         if not self.entries:
             self.twin.plant.after_each_tick(self.tick)
         entry = Entry(len(self.entries), fault)
