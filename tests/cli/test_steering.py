@@ -19,7 +19,7 @@ from labctl.bench.loader import find_bench
 from labctl.store.reader import Reader
 
 Labctl = Callable[..., tuple[int, str, str]]
-SPEED = "100"
+SPEED = "150"
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ def test_a_silent_instrument_delays_no_other_and_a_controller_that_cannot_go_on_
     heating(labctl, bench)
     asked = len(bench.wires["furnace-monitor"].requests)
     bench.wires["furnace-monitor"].dumb = True
-    time.sleep(16.0)
+    time.sleep(12.0)
     with sqlite3.connect(bench.folder / "labctl.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")  # the memory refuses every write from now on
         assert eventually(lambda: controller_of(bench.folder) is None)

@@ -43,13 +43,14 @@ def test_nothing_around_a_run_gets_into_its_journal(tmp_path: Path) -> None:
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         heads = [_head(tmp_path / f"place-{n}", around, seed=3) for n, around in enumerate(surroundings)]
-        other = _head(tmp_path / "other", surroundings[0], seed=4)
     finally:
         busy.kill()
         busy.wait()
     assert heads[0] == heads[1]
-    assert other.split()[0] != heads[0].split()[0]
-    assert other.split()[1] == heads[0].split()[1] == "COMPLETE"
+    here, other = (rehearse(tmp_path / f"seed-{seed}", TOUCH_OF_HEAT, seed=seed) for seed in (3, 4))
+    assert heads[0] == f"{here.head} COMPLETE"
+    assert other.head != here.head
+    assert other.end_state == "COMPLETE"
 
 
 def _head(place: Path, around: dict[str, str], seed: int) -> str:
