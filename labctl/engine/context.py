@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from labctl.bench.schema import Bench, Chamber
-from labctl.model.limits import limit, protective_flow
+from labctl.model.limits import GUARD_NAMES, limit, protective_flow
 from labctl.protocol.plan import AnyStep, Plan
 
 HEATING = ("tube_furnace", "oven", "solvent_dryer", "hotplate_stirrer")
@@ -110,7 +110,8 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
     heater = first(*HEATING)
     others = tuple(n for n, i in members.items() if "thermometer" in i.provides)
     thermometers = ((heater,) if heater else ()) + others
-    guards = {g.guard: dict(g.limits) for g in chamber.guards}
+    declared = {g.guard: dict(g.limits) for g in chamber.guards}
+    guards = {name: declared[name] for name in GUARD_NAMES if name in declared}
     volume = chamber.volume_cm3 or 0.0
     fact = facts.get(heater, Facts()) if heater else Facts()
     hot, cold = chamber.cooldown_from_c - bench.ambient_c, limit("T_gas_off") - bench.ambient_c

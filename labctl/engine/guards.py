@@ -216,9 +216,10 @@ def oxygen_high(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightene
 
 def silent(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
     """An instrument in use does not answer: alarm, then hold, and abort when it is the heater's."""
+    image, now = scan.image, scan.now
     for name, key in rig.pulses.items():
-        reading = scan.image.get(key)
-        quiet = reading is None or reading.quality == SILENT or scan.now - reading.t_s > rig.max_age_s[name]
+        reading = image.get(key)
+        quiet = reading is None or reading.quality is SILENT or now - reading.t_s > rig.max_age_s[name]
         count = f"{rig.name}/{name}/silent_s"
         if not quiet and count not in scan.tally and not scan.state.alarms:
             continue

@@ -37,11 +37,9 @@ def advance(scan: Scan, rig: Rig) -> None:
         watch_purge(scan, rig)
     if rig.kind in ("tube", "oven"):
         custody.watch_heat(scan, rig)
-    for name, guard in guards.GUARDS.items():
-        tightened = rig.guards.get(name)
-        if tightened is not None:
-            guard(scan, rig, chambers[rig.name], tightened)
-            chambers = scan.state.chambers
+    for name, tightened in rig.guards.items():
+        guards.GUARDS[name](scan, rig, chambers[rig.name], tightened)
+        chambers = scan.state.chambers
     chamber = chambers[rig.name]
     if chamber.lease is not None:
         _renew(scan, rig, chamber)

@@ -101,9 +101,10 @@ class Controller:
                 if min(sampled) < now:
                     ages[slots] = [max(0, int((now - t_s) * 1000.0)) for t_s in sampled]
             scanned = (now, tuple(values), bytes(qualities), tuple(ages))
-        requests = self.record.requests(utc_now_ms()) if self._asked else []
+        requests: list[Request] = []
+        if self._asked:
+            requests = [self.learn(request) for request in self.record.requests(utc_now_ms())]
         self._asked = False
-        requests = [self.learn(request) for request in requests]
         dt = 0.0 if self._last_s is None else now - self._last_s
         results = self.instruments.results()
         inputs = Inputs(now, dt, image, results, requests, self._estopped, self._recovered)

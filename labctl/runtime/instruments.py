@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from labctl.bench.api import Audit, Clock, Driver
@@ -105,6 +106,9 @@ def _due(connection: Connection, now_s: float) -> bool:
     return now_s - connection.last_s >= connection.every_s - 1e-6
 
 
+_TIME: Callable[[BusClock], float] = attrgetter("t_s")
+
+
 class Inline:
     """All buses one after the other, each on its own virtual time."""
 
@@ -145,7 +149,7 @@ class Inline:
 
     def end_s(self, now_s: float) -> float:
         """See Instruments."""
-        return max(now_s, max((clock.t_s for clock in self._all), default=now_s))
+        return max(now_s, *map(_TIME, self._all))
 
     def close(self) -> None:
         """See Instruments."""

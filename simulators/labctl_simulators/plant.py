@@ -121,7 +121,8 @@ class Sensor:
         if self._tick != tick:
             self._tick = tick
             true = self.source()
-            self._value = true + self.offset + (self.noise + self.relative * true) * self.white.at(tick)
+            noise = self.noise + self.relative * true if self.relative else self.noise
+            self._value = true + self.offset + noise * self.white.at(tick)
         return self._value
 
 

@@ -123,8 +123,10 @@ class Eurotherm(Driver):
             "renew": self.renew,
             "heat_off": self.heat_off,
         }
+        self._writable = self.profile.writable
         if isinstance(self.profile, FloatProfile):
             self._verbs["run_cooling"] = self.run_cooling
+            self._writable |= programs.WRITABLE
 
     def open(self) -> None:
         options = self.options
@@ -328,10 +330,7 @@ class Eurotherm(Driver):
     def _write(self, item: Item) -> None:
         """Write an item, or the choice that brings it about."""
         address = item.by[0] if item.by else item.address
-        if not (
-            address in self.profile.writable
-            or ("run_cooling" in self._verbs and address in programs.WRITABLE)
-        ):
+        if address not in self._writable:
             raise RefusedError(f"{self.line.address}: register {address} is never written")
         place, words = (address, (item.by[1],)) if item.by else self._known().place(item)
         self._connected().write(place, words)

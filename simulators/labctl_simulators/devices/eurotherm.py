@@ -163,8 +163,10 @@ class Eurotherm3216:
         now_s = self.bindings.now()
         if now_s != self._shown_s:
             self._show(now_s)
-        registers = self.registers
-        return [registers.get(a, 0) & 0xFFFF for a in range(address, address + count)]
+        words = self.registers.get
+        if count == 1:
+            return (words(address, 0) & 0xFFFF,)
+        return [words(a, 0) & 0xFFFF for a in range(address, address + count)]
 
     def write_single(self, address: int, value: int) -> None:
         """Function 6: whatever is not writable is refused."""

@@ -99,11 +99,12 @@ class Serial(SerialBase):
         entry = self._mount
         if entry is None or not entry.plugged:
             raise self._gone(entry)
-        if len(self._arrived) < size:
-            self._wait(entry.clock, size)
         data = self._arrived
-        if self._raises and not data and size:
-            raise SerialTimeoutException("no reply in time")
+        if len(data) < size:
+            self._wait(entry.clock, size)
+            data = self._arrived
+            if self._raises and not data:
+                raise SerialTimeoutException("no reply in time")
         if len(data) <= size or self._blocks:
             self._arrived = b""
             return data
@@ -118,7 +119,9 @@ class Serial(SerialBase):
 
     def reset_input_buffer(self) -> None:
         """Throw away what has arrived by now; what is still under way will come."""
-        self._arrive()
+        entry = self._mount
+        if self._due or entry is None or not entry.plugged:
+            self._arrive()
         self._arrived = b""
 
     def reset_output_buffer(self) -> None:
