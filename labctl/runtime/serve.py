@@ -264,8 +264,3 @@ def blocked(connected: Any, plan: Plan) -> list[str]:
 
 def _unsafe(state: BenchState) -> bool:
     return any(c.energised or c.safe or c.custody or c.lease for c in state.chambers.values())
-
-
-def audits(events: list[Event]) -> dict[str, dict[str, Any]]:
-    """The newest audit of each instrument, as the journal of the bench has it."""
-    return {e.data["instrument"]: e.data for e in events if e.kind == "audit"}
