@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from labctl.bench.schema import Bench, Chamber
 from labctl.model.limits import GUARD_NAMES, limit, protective_flow
@@ -34,13 +35,21 @@ class Facts:
     lease_s: float | None = None
 
 
+class Pulse(NamedTuple):
+    """The reading by which an instrument shows that it lives, how old it may be, and the tally of its silence."""
+
+    instrument: str
+    key: str
+    max_age_s: float
+    silence: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rig:
     """A chamber with its instruments by what they do. Names of readings are "instrument.signal".
 
-    thermometers: all that measure this chamber, the heater's own first. pulses: the reading by which an instrument
-    shows that it lives. cooling_tau_s: time constant of the expected
-    cool-down, from the bench's measured cool-down time.
+    thermometers: all that measure this chamber, the heater's own first. pulses: how its instruments show
+    that they live. cooling_tau_s: time constant of the expected cool-down, from the bench's measured cool-down time.
     """
 
     name: str
@@ -63,7 +72,7 @@ class Rig:
     safe_state: tuple[str, ...]
     guards: Mapping[str, Mapping[str, float]]
     max_age_s: Mapping[str, float]
-    pulses: Mapping[str, str]
+    pulses: tuple[Pulse, ...]
     protective_sccm: float
 
 
@@ -117,6 +126,7 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
     hot, cold = chamber.cooldown_from_c - bench.ambient_c, limit("T_gas_off") - bench.ambient_c
     tightened = {k: v for g in guards.values() for k, v in g.items()}
     maxima = [chamber.max_temperature_c, members[heater].limits.max_temperature_c if heater else None]
+    max_age_s = {n: 2.5 * max(scan_s, i.every_s) for n, i in members.items()}
     return Rig(
         name=name,
         kind=chamber.kind,
@@ -137,7 +147,10 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         cooling_tau_s=chamber.cooldown_s / math.log(max(hot / cold, math.e)),
         safe_state=chamber.safe_state,
         guards=guards,
-        max_age_s={n: 2.5 * max(scan_s, i.every_s) for n, i in members.items()},
-        pulses={n: f"{n}.{PULSE[i.provides[0]]}" for n, i in members.items()},
+        max_age_s=max_age_s,
+        pulses=tuple(
+            Pulse(n, f"{n}.{PULSE[i.provides[0]]}", max_age_s[n], f"{name}/{n}/silent_s")
+            for n, i in members.items()
+        ),
         protective_sccm=protective_flow(volume, tightened),
     )

@@ -135,12 +135,15 @@ def stuck_heater(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tighten
         if value is not None and value > limit("T_open"):
             lowest = scan.tally[key] = min(value, scan.tally.get(key, value))
             rise = max(rise, value - lowest)
-    bound = limit("stuck_heater_rise", tightened)
+    bound, alarm = limit("stuck_heater_rise", tightened), f"{rig.name}/stuck_heater"
+    if rise <= bound and alarm not in scan.state.alarms:
+        scan.tally[f"{owner}_n"] = 0.0
+        return
     message = (
         f"{rig.name}: rose by {rise:.1f} K although {rig.heater} is off. Open its contactor or breaker now; "
         "leave the gas on"
     )
-    scan.alarm(f"{rig.name}/stuck_heater", rise > bound, message, run=chamber.run, priority="critical")
+    scan.alarm(alarm, rise > bound, message, run=chamber.run, priority="critical")
     if rise <= bound:
         scan.tally[f"{owner}_n"] = 0.0
     elif scan.add(f"{owner}_n", 1.0) >= limit("trip_scans", tightened):
@@ -217,10 +220,9 @@ def oxygen_high(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightene
 def silent(scan: Scan, rig: Rig, chamber: ChamberState, tightened: Tightened) -> None:
     """An instrument in use does not answer: alarm, then hold, and abort when it is the heater's."""
     image, now = scan.image, scan.now
-    for name, key in rig.pulses.items():
+    for name, key, max_age_s, count in rig.pulses:
         reading = image.get(key)
-        quiet = reading is None or reading.quality is SILENT or now - reading.t_s > rig.max_age_s[name]
-        count = f"{rig.name}/{name}/silent_s"
+        quiet = reading is None or reading.quality is SILENT or now - reading.t_s > max_age_s
         if not quiet and count not in scan.tally and not scan.state.alarms:
             continue
         lasted = scan.lasting(count, quiet)

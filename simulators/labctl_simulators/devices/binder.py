@@ -62,7 +62,9 @@ class BinderMb1:
     @property
     def setpoint_c(self) -> float:
         """The setpoint that acts now, degC; the lowest in idle mode."""
-        return {MANUAL: self.manual_c, BASIC: self.basic_c}.get(self.mode, LOWEST_C)
+        if self.mode == MANUAL:
+            return self.manual_c
+        return self.basic_c if self.mode == BASIC else LOWEST_C
 
     @property
     def fan(self) -> bool:
