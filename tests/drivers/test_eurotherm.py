@@ -181,6 +181,18 @@ def test_heat_off_survives_any_one_lost_reply(rig: Rig, lost: int) -> None:
     assert rig.device.registers[24] == 200
 
 
+def test_heat_off_reaches_an_instrument_that_hears_and_cannot_be_heard(rig: Rig) -> None:
+    rig.driver.execute("heat", HEAT)
+    rig.live(30, renew_c=350.0)
+    assert rig.furnace.duty > 0
+    rig.wire.spoil = lambda replies: []
+    with pytest.raises(CommunicationError):
+        rig.driver.execute("heat_off", {})
+    rig.live(1)
+    assert rig.furnace.duty == 0
+    assert rig.device.registers[24] == 200
+
+
 def test_an_open_thermocouple_is_bad_and_keeps_the_raw_value(rig: Rig) -> None:
     rig.furnace.shown_c = None
     image = rig.driver.read()

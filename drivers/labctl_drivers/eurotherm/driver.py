@@ -8,6 +8,7 @@ setpoint to make a ramp, and registers in EEPROM (100,000 writes) are written on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -216,17 +217,26 @@ class Eurotherm(Driver):
         """Heat demand 0, proven: local, manual, output 0, setpoints 20 degC, working output read 0 twice.
 
         Setpoints alone would not do: with an open thermocouple the loop may drive the heater fully.
-        Each item is tried even when an earlier one failed, and repeated once when its reply was lost.
+        Each item is tried even when an earlier one failed, and repeated once when its reply was lost. On a line that
+        still answers nothing, the rest is sent blind: an instrument that hears and cannot be heard is off all the same.
         """
         failed: list[InstrumentError] = []
+        blind = False
         for item in self.profile.off:
             try:
-                self._settle(item, repeat=True)
+                if not blind:
+                    self._settle(item, repeat=True)
+                    continue
+            except CommunicationError as error:
+                failed.append(error)
+                blind = True
             except InstrumentError as error:
                 failed.append(error)
-                if [type(f) for f in failed[-2:]] == [CommunicationError, CommunicationError]:
-                    raise  # nobody answers: the caller repeats the whole
-        self._prove(Item("output", self.profile.working_output, 0.0, "number"))
+                continue
+            with suppress(CommunicationError):
+                self._write(item)
+        if not blind:
+            self._prove(Item("output", self.profile.working_output, 0.0, "number"))
         if failed:
             raise failed[0]
         return {"output_percent": 0.0, "setpoint_c": FALLBACK_C}
