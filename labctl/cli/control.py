@@ -9,6 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from labctl.bench.loader import load_bench
 from labctl.cli.memory import open_memory
 from labctl.cli.standing import standing
 from labctl.cli.terminal import say
@@ -132,8 +133,6 @@ def estop(arguments: Namespace) -> int:
 
 def _make_safe(folder: Path) -> int:
     """Nobody controls the bench: do it here, then leave a controller behind that keeps custody."""
-    from labctl.bench.loader import load_bench
-
     if load_bench(folder).in_process:
         print("E-STOP: nothing runs on this simulated bench")
         return 0
@@ -200,6 +199,8 @@ def submit(folder: Path, verb: str, run: str | None, args: dict[str, Any], actor
     when it is refused for another reason, WaitTimeoutError.
     """
     if controller_of(folder) is None:
+        if load_bench(folder).in_process:
+            raise ControllerError(f"{folder}: this simulated bench has gone with its run; nothing was asked")
         raise ControllerError(
             f"{folder}: no controller runs there, nothing was asked; `labctl serve` starts one"
         )

@@ -63,6 +63,13 @@ class Progress:
             self._drawn_s = now
             self._draw()
 
+    def tell(self, text: str) -> None:
+        """Talk: one line, above the panel where there is one."""
+        if self._live is not None:
+            self._live.console.print(text, markup=False)
+        else:
+            say(text)
+
     def _draw(self) -> None:
         run = self._controller.state.runs.get(self._run_id)
         if run is None:

@@ -31,6 +31,9 @@ from labctl.runtime.record import InStore
 from labctl.store import Store
 from labctl.twin import Backdoor, check_faults, schedule, spec
 
+STAYS_S = 60.0
+"""So long, in real seconds, a paced run that was aborted waits for CLEAR, and again for RESET (assumed)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
@@ -105,13 +108,15 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
             "bench_identity": plan.bench_identity,
         }
         rehearsal.submit(run_id, about, planned.to_json())
-        with Progress(plan, planned, controller, run_id) as progress, _stop_on_interrupt(rehearsal, run_id):
+        with Progress(plan, planned, controller, run_id) as progress:
+            aftermath = _Aftermath(rehearsal, run_id, progress, folder)
 
             def over() -> bool:
                 progress.look()
-                return rehearsal.ended(run_id)
+                return rehearsal.ended(run_id) and not aftermath.goes_on()
 
-            controller.run(over)
+            with _stop_on_interrupt(rehearsal, run_id, progress, aftermath):
+                controller.run(over)
         if faults:
             tell_faults(rehearsal.twin.faults.report())
             done = {"faults": rehearsal.twin.faults.report(), "log": rehearsal.twin.faults.applications()}
@@ -133,17 +138,49 @@ def _new_folder(parent: Path, name: str) -> Path:
         return folder
 
 
+class _Aftermath:
+    """A run at a pace that people follow was aborted: they get time to CLEAR and RESET it, even once all is cold."""
+
+    def __init__(self, rehearsal: Rehearsal, run_id: str, progress: Progress, folder: Path) -> None:
+        self._controller = rehearsal.controller
+        self._run_id = run_id
+        self._progress = progress
+        self._folder = folder
+        self._since_s = 0.0
+        self._cleared: bool | None = None
+        self.waited_for = rehearsal.clock.speed is not None
+
+    def goes_on(self) -> bool:
+        """Whether to wait still; asked only when the run has ended and everything is cold."""
+        run = self._controller.state.runs[self._run_id]
+        if not self.waited_for or run.state != "ABORTED":
+            return False
+        if run.cleared != self._cleared:
+            self._since_s, self._cleared = wall_s(), run.cleared
+            verb = "reset" if run.cleared else "clear --reason ..."
+            self._progress.tell(
+                f"ABORTED, and cold. `labctl {verb} --bench {self._folder}` is possible for {STAYS_S:.0f} s; "
+                "Ctrl-C ends this at once."
+            )
+        return wall_s() - self._since_s < STAYS_S
+
+
 @contextmanager
-def _stop_on_interrupt(rehearsal: Rehearsal, run_id: str) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the run in order; a second one shortens nothing."""
+def _stop_on_interrupt(
+    rehearsal: Rehearsal, run_id: str, progress: Progress, aftermath: _Aftermath
+) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the run in order; a second one shortens nothing but the wait for people."""
     pressed: list[int] = []
 
     def stop(number: int, frame: Any) -> None:
+        aftermath.waited_for = False
+        if rehearsal.ended(run_id):
+            return
         if pressed:
-            say("Stopping already; the furnace cools down first.")
+            progress.tell("Stopping already; the furnace cools down first.")
             return
         pressed.append(number)
-        say("Stopping: cooling down under gas. This process ends when everything is safe and cold.")
+        progress.tell("Stopping: cooling down under gas. This process ends when everything is safe and cold.")
         args: dict[str, Any] = {"reason": "interrupted at the terminal"}
         record, clock = rehearsal.record, rehearsal.clock
         utc = clock.utc_ms(clock.now())

@@ -148,7 +148,9 @@ def test_a_run_is_paused_held_and_stopped_for_good_from_elsewhere(paced: Paced) 
     assert shown["custody"] == []
     assert shown["controller_pid"] is None
     assert not shown["estop"]
-    assert paced.ask("pause")[0] == 7
+    code, _, said = paced.ask("pause")
+    assert code == 7
+    assert "this simulated bench has gone with its run" in said
     assert paced.ask("sim", "truth")[0] == 7
     with Reader.open(paced.folder / "labctl.db") as reader:
         asked = [e.data for e in reader.every_event() if e.kind == "request"]
@@ -178,3 +180,31 @@ def test_ctrl_c_stops_a_simulated_run_safely_and_a_second_one_shortens_nothing(p
     result = json.loads(out.splitlines()[-1])
     assert (result["state"], result["reason"]) == ("STOPPED", "interrupted at the terminal")
     assert paced.status()["custody"] == []
+
+
+def test_an_aborted_run_waits_for_clear_and_reset_even_when_all_is_cold(paced: Paced) -> None:
+    assert eventually(lambda: (paced.folder / "labctl.db").exists() and paced.reaches("RUNNING"))
+    assert paced.ask("abort", "--reason", "a rehearsal")[0] == 0
+    assert eventually(lambda: not paced.status()["custody"])
+    time.sleep(0.5)
+    shown = paced.status()
+    assert shown["controller_pid"] == paced.process.pid
+    assert shown["runs"][0]["allowed_commands"] == ["CLEAR"]
+    assert paced.ask("clear", "--reason", "it was one")[0] == 0
+    assert paced.ask("reset")[0] == 0
+    _, said = paced.process.communicate(timeout=20)
+    assert paced.process.returncode == 4
+    assert f"`labctl clear --reason ... --bench {paced.folder}` is possible for 60 s" in said
+    assert paced.ask("audit", "verify")[0] == 0
+
+
+def test_ctrl_c_ends_the_wait_for_clear_and_reset(paced: Paced) -> None:
+    assert eventually(lambda: (paced.folder / "labctl.db").exists() and paced.reaches("RUNNING"))
+    assert paced.ask("abort")[0] == 0
+    assert eventually(lambda: not paced.status()["custody"])
+    time.sleep(0.5)
+    assert paced.process.poll() is None
+    paced.process.send_signal(signal.SIGINT)
+    out, _ = paced.process.communicate(timeout=20)
+    assert paced.process.returncode == 4
+    assert json.loads(out.splitlines()[-1])["state"] == "ABORTED"
