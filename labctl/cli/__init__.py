@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from labctl.cli.parser import build
 
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 when done; otherwise the exit code of the error (see `labctl --help`).
     """
+    for stream in (sys.stdout, sys.stderr):
+        _take_any_text(stream)
     parser = build()
     try:
         if not (sys.argv[1:] if argv is None else argv):
@@ -57,6 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print_exc()
         return explain(error)
+
+
+def _take_any_text(stream: object) -> None:
+    """What goes into a file or a pipe is UTF-8 in every locale; a terminal that lacks a character shows `?`."""
+    if isinstance(stream, TextIOWrapper):
+        if stream.isatty():
+            stream.reconfigure(errors="replace")
+        else:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def explain(error: Exception) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -42,6 +43,23 @@ def test_help_imports_nothing_heavy() -> None:
     code, modules = json.loads(done.stdout.splitlines()[-1])
     assert code == 0
     assert not HEAVY & set(modules)
+
+
+def test_what_goes_into_a_pipe_is_utf_8_in_every_locale(tmp_path: Path) -> None:
+    (tmp_path / "any.yaml").write_text("# Na₃V₂(PO₄)₃ at ≤ 800 °C\n", encoding="utf-8")
+    program = "import sys; from labctl.cli import main; sys.exit(main(['protocols', 'show', sys.argv[1]]))"
+
+    def show(name: str) -> subprocess.CompletedProcess[bytes]:
+        words = [sys.executable, "-c", program, name]
+        ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        return subprocess.run(
+            words, capture_output=True, env=ascii_only, cwd=tmp_path, timeout=30, check=False
+        )
+
+    assert show("any.yaml").stdout.decode("utf-8") == "# Na₃V₂(PO₄)₃ at ≤ 800 °C\n"
+    missing = show("Na₃V₂")
+    assert missing.returncode == 2
+    assert "Na₃V₂" in missing.stderr.decode("utf-8")
 
 
 def test_help_lists_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
