@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -258,18 +259,25 @@ def _profile(record: InMemory) -> Profiles:
 
 
 def _thinned(points: list[tuple[float, float]], tolerance: float = 1.0) -> tuple[tuple[float, float], ...]:
-    """The points that a straight line between their neighbours kept would miss by more than `tolerance`."""
-    kept: list[tuple[float, float]] = []
-    first = 0
-    for n in range(len(points)):
-        if n - first < 2:
-            continue
-        (t0, v0), (t1, v1) = points[first], points[n]
-        slope = (v1 - v0) / (t1 - t0) if t1 > t0 else 0.0
-        if any(abs(v0 + slope * (t - t0) - v) > tolerance for t, v in points[first + 1 : n]):
-            kept.append(points[first])
-            first = n - 1
-    return (*kept, *points[first : first + 1], *points[-1:])
+    """The points that no straight line between kept neighbours would miss by more than `tolerance`.
+
+    From each kept point a cone of slopes that reach all points since; the point before the cone closes is kept next.
+    """
+    if len(points) < 3:
+        return tuple(points)
+    kept = [points[0]]
+    last, (t0, v0) = points[0], points[0]
+    low, high = -math.inf, math.inf
+    for t, v in points[1:]:
+        if t > t0 and not low <= (v - v0) / (t - t0) <= high:
+            kept.append(last)
+            t0, v0 = last
+            low, high = -math.inf, math.inf
+        if t > t0:
+            low = max(low, (v - v0 - tolerance) / (t - t0))
+            high = min(high, (v - v0 + tolerance) / (t - t0))
+        last = (t, v)
+    return (*kept, last)
 
 
 __all__ = ["Forecast", "ForecastError", "Rehearsal", "StepForecast", "forecast"]
