@@ -13,7 +13,7 @@ PIP := .venv/bin/python -m pip --quiet
 RUN := .venv/.ready-run
 DEV := .venv/.ready-dev
 BENCH := .venv-bench/.ready
-CHECKED := labctl drivers simulators tests
+CHECKED := labctl drivers simulators tests examples
 
 .PHONY: help setup demo test test-browser docs lint format coverage bench wheel lock clean
 

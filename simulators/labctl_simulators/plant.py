@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from labctl_simulators.batch import Batch
-from labctl_simulators.devices import DEVICES, Wired, attach_function
+from labctl_simulators.devices import Wired, attach_function, device_entry
 from labctl_simulators.devices.api import Bindings, Device, Sense, Session
 from labctl_simulators.physics.atmosphere import TubeAtmosphere
 from labctl_simulators.physics.furnace import TubeFurnace
@@ -260,7 +260,7 @@ class Plant:
     def _attach(self, name: str, spec: Mapping[str, Any]) -> None:
         """Wire an instrument to its chamber and put it on the plant's ticks."""
         attach = attach_function(spec["device"])
-        wired_to = DEVICES[spec["device"]].wired_to
+        wired_to = device_entry(spec["device"]).wired_to
         place = spec.get("chamber") or ""
         self.wiring[name] = place, wired_to
         self.models[name] = spec["device"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, NamedTuple
 
 from labctl_simulators.devices.api import Attach
@@ -32,10 +34,29 @@ DEVICES: dict[str, Entry] = {
 }
 
 
+GROUP = "labctl.simulators"
+"""Entry points of other packages' devices: the name a driver declares, and an `Entry`."""
+
+
+def device_entry(device: str) -> Entry:
+    """The declaration of that device, built in or installed. Raises KeyError naming the known devices."""
+    if device in DEVICES:
+        return DEVICES[device]
+    installed = _installed()
+    if device not in installed:
+        known = ", ".join(sorted({*DEVICES, *installed}))
+        raise KeyError(f"no simulated device {device!r}; there are {known}")
+    entry: Entry = installed[device].load()
+    return entry
+
+
 def attach_function(device: str) -> Attach:
     """The `attach` of that device. Raises KeyError naming the known devices."""
-    if device not in DEVICES:
-        raise KeyError(f"no simulated device {device!r}; there are {', '.join(sorted(DEVICES))}")
-    module, _, function = DEVICES[device].attach.partition(":")
+    module, _, function = device_entry(device).attach.partition(":")
     attach: Attach = getattr(import_module(module), function)
     return attach
+
+
+@cache
+def _installed() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
