@@ -45,7 +45,7 @@ def print_briefly(findings: Sequence[Finding]) -> None:
 def describe(finding: Finding, width: int = 110, colour: bool = False) -> str:
     """A finding with the line it stands on, at most `width` columns of it."""
     paint, dim, plain = (COLOURS[finding.severity], DIM, PLAIN) if colour else ("", "", "")
-    lines = [f"{paint}{finding.severity}{plain} {finding.rule}: {finding.message}"]
+    lines = [f"{paint}{finding.severity}{plain} {finding.rule}: {_seen(finding.message)}"]
     if finding.file is not None:
         place = ":".join(
             str(part) for part in (finding.file, finding.line, finding.column) if part is not None
@@ -55,6 +55,11 @@ def describe(finding: Finding, width: int = 110, colour: bool = False) -> str:
     if finding.hint:
         lines.append(f"  {dim}={plain} {finding.hint}")
     return "\n".join(lines)
+
+
+def _seen(text: str) -> str:
+    """`text` without characters that a terminal would obey: a file is shown before it is known to be harmless."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 def excerpt(finding: Finding, width: int) -> list[tuple[str, str]]:
@@ -74,7 +79,7 @@ def excerpt(finding: Finding, width: int) -> list[tuple[str, str]]:
         shown = "..." + shown[3:]
     if start + width < len(line):
         shown = shown[:-3] + "..."
-    rows.append((f"{finding.line:5}", shown))
+    rows.append((f"{finding.line:5}", _seen(shown)))
     if finding.column is not None:
         rows.append((" " * 5, " " * (caret - start) + "^"))
     return rows

@@ -22,6 +22,15 @@ def nearest(word: object, valid: Iterable[str]) -> str | None:
     return f"valid: {', '.join(names)}" if 0 < len(names) <= 16 else None
 
 
+SHAPES = {
+    "model_type": "must be made of `key: value`",
+    "dict_type": "must be made of `key: value`",
+    "list_type": "must be a list",
+    "string_type": "must be text",
+}
+"""What is wrong with the shape of a value, by pydantic's name for it, without words of Python."""
+
+
 def findings_of(error: pydantic.ValidationError, document: Document, model: type[BaseModel]) -> list[Finding]:
     """Every complaint of `model` about `document`, where it belongs."""
     return [_finding(e, document, model) for e in error.errors(include_url=False)]
@@ -51,7 +60,7 @@ def _finding(error: Any, document: Document, model: type[BaseModel]) -> Finding:
             nearest(error["input"], valid),
         )
     hint = "write it in quotes" if kind == "string_type" and isinstance(error["input"], int | float) else None
-    message = error["msg"][0].lower() + error["msg"][1:]
+    message = SHAPES.get(kind) or error["msg"][0].lower() + error["msg"][1:]
     return document.finding("SCH-003", path, f"{name}: {message}" if name else message, hint)
 
 

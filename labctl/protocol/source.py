@@ -25,6 +25,8 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
 _FLOAT = re.compile(
     r"[-+]?((0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|(0|[1-9][0-9]*)(?=[eE]))([eE][-+]?[0-9]+)?", re.ASCII
 )
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Escapes (`"\\e"`) and overrides of direction: they would command a terminal, or show what is not written."""
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -123,6 +125,8 @@ class _Reader:
             raise self.refused("YAML-003", f"alias *{event.anchor} is not taken", at, "write the value out")
         if event.anchor is not None:
             raise self.refused("YAML-003", f"anchor &{event.anchor} is not taken", at, "write the value out")
+        if isinstance(event, yaml.ScalarEvent) and (unseen := _UNSEEN.search(event.value)):
+            raise self.refused("YAML-011", f"a control character, {unseen[0]!a}, is not taken", at)
         if event.tag is not None:
             raise self.refused("YAML-002", f"tag {event.tag} is not taken", at, "write plain YAML")
 

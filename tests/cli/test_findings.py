@@ -29,6 +29,14 @@ def test_a_long_line_is_cut_around_the_place(tmp_path: Path) -> None:
     assert len(shown) <= 110
 
 
+def test_nothing_in_a_file_commands_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("a: \x1b[2J\u202e\n", encoding="utf-8")
+    shown = describe(Finding("R", "error", "tag \x1b[2J is not taken", str(file), 1, 4))
+    assert shown.splitlines()[0] == "error R: tag �[2J is not taken"
+    assert shown.splitlines()[2:] == ["    1 | a: �[2J�", "      |    ^"]
+
+
 def test_a_finding_without_a_place_is_one_line() -> None:
     assert describe(Finding("R", "warning", "m")) == "warning R: m"
 

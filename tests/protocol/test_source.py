@@ -49,6 +49,8 @@ def test_plain_scalars_stay_what_was_written(text: str, value: object) -> None:
         ("a: {b: 1,\n    b: 2}\n", "YAML-005", 2, 5),
         ("a: 1\nb: 1e999\n", "YAML-009", 2, 4),
         ("a: 1\n---\nb: 2\n", "YAML-010", 2, 1),
+        ('a: 1\nb: "\\e[2J"\n', "YAML-011", 2, 4),
+        ("a: 1\n\u202eb: 2\n", "YAML-011", 2, 1),
         ("? [a]\n: 1\n", "YAML-001", 1, 3),
         ("a: [1, 2\nb: 3\n", "YAML-001", 2, 2),
         ("a: 1\n\tb: 2\n", "YAML-001", 2, 1),
