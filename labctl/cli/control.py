@@ -13,6 +13,7 @@ from labctl.bench.loader import load_bench
 from labctl.cli.memory import open_memory
 from labctl.cli.standing import standing
 from labctl.cli.terminal import say
+from labctl.cli.values import once
 from labctl.engine.state import BenchState, RunState
 from labctl.errors import ControllerError, InstrumentError, PermissiveError, UsageError, WaitTimeoutError
 from labctl.runtime.clock import nap, utc_now_ms, wall_s
@@ -101,7 +102,7 @@ def manual(arguments: Namespace) -> int:
         asked = ", ".join(run.prompts) or "nothing"
         raise UsageError(f"{run.run_id} waits for {asked}; name the step to answer")
     prompt = next(iter(waiting.values()))
-    args: dict[str, Any] = {"prompt": prompt["id"], "values": _entered(prompt, dict(arguments.values))}
+    args: dict[str, Any] = {"prompt": prompt["id"], "values": _entered(prompt, once(arguments.values))}
     args["confirm"] = prompt["confirm"] if arguments.confirm else []
     print(f"{prompt['id']}: {submit(arguments.bench, 'answer', run.run_id, args, _actor(arguments))}")
     return 0

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from labctl.cli.terminal import print_json, print_table
-from labctl.errors import ValidationError
+from labctl.errors import UsageError, ValidationError
 from labctl.protocol.library import bundled_folder, find_protocol, protocols
 from labctl.protocol.source import read
 
@@ -29,7 +29,11 @@ def list_all(arguments: Namespace) -> int:
 
 def show(arguments: Namespace) -> int:
     """Print a protocol as it is written."""
-    print(find_protocol(arguments.protocol).read_text(encoding="utf-8"), end="")
+    file = find_protocol(arguments.protocol)
+    try:
+        print(file.read_text(encoding="utf-8"), end="")
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text") from None
     return 0
 
 

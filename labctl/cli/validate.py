@@ -10,6 +10,7 @@ from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench
 from labctl.cli.findings import count, print_findings
 from labctl.cli.terminal import print_json, say
+from labctl.cli.values import once
 from labctl.errors import Finding, ValidationError
 from labctl.protocol.plan import Plan
 from labctl.protocol.validation import check
@@ -48,4 +49,4 @@ def chosen_bench(folder: Path | None) -> Bench:
 def checked(arguments: Namespace, bench: Bench) -> tuple[Plan | None, list[Finding]]:
     """The plan of `arguments.protocol` with `arguments.parameters` on a bench, and all findings."""
     place = None if Path(arguments.protocol).is_file() else arguments.bench
-    return check(arguments.protocol, dict(arguments.parameters), bench, place)
+    return check(arguments.protocol, once(arguments.parameters), bench, place)

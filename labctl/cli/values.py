@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,17 @@ def named_value(text: str) -> tuple[str, str]:
     if not (equals and name.strip() and value.strip()):
         raise ArgumentTypeError(f"{text!r} is not NAME=VALUE, for example pyrolysis_hold='6 h'")
     return name.strip(), value.strip()
+
+
+def once(named: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Values by name. Raises UsageError when a name comes twice: which one was meant is not ours to guess."""
+    from labctl.errors import UsageError
+
+    values = dict(named)
+    if len(values) < len(named):
+        names = [name for name, _ in named]
+        raise UsageError(f"{next(n for n in names if names.count(n) > 1)} is given twice; give it once")
+    return values
 
 
 def positive_number(text: str) -> float:

@@ -106,6 +106,8 @@ class Reader:
         """
         if not path.exists():
             raise StoreError(f"{path}: no database of a bench there")
+        if path.is_dir():
+            raise StoreError(f"{path}: a folder is no database")
         where = str(path)
         address = f"{path.resolve().as_uri()}?mode=ro"
         # WAL needs two side files, made on demand, and the last writer to leave removes them: tried twice.

@@ -72,6 +72,8 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that writes: WAL, an fsync for each commit, transactions only where we say so."""
+    if path.is_dir():
+        raise StoreError(f"{path}: a folder is no database")
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode=rw",
         uri=True,

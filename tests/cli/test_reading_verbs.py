@@ -43,6 +43,23 @@ def test_init_makes_a_bench_that_loads_and_never_overwrites_it(
     assert (folder / "bench.yaml").read_text() == "mine"
 
 
+def test_what_is_no_text_or_no_database_is_said_to_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    assert cli.main(["protocols", "show", str(tmp_path / "binary.yaml")]) == 2
+    assert "binary.yaml is not UTF-8 text" in capsys.readouterr().err
+    (tmp_path / "labctl.db").mkdir()
+    for words in ("status", "audit verify", "runs list", "stop"):
+        assert cli.main([*words.split(), "--bench", str(tmp_path)]) == 1
+        assert "labctl.db: a folder is no database" in capsys.readouterr().err
+
+
+def test_a_parameter_given_twice_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", "3dp-nvp-c", "-p", "cycles=2", "-p", "cycles=3"]) == 2
+    assert "cycles is given twice" in capsys.readouterr().err
+
+
 def test_protocols_are_listed_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
