@@ -20,6 +20,7 @@ from labctl.protocol.validation import check, check_text
 from labctl.runtime.clock import VirtualClock
 from labctl.runtime.record import InMemory
 from labctl.twin import Twin, twin_bench
+from labctl_simulators.faults import Faults
 
 RUN = "test"
 """Id of the run in its journal."""
@@ -166,6 +167,6 @@ class PlantInTest:
         return truth
 
     @property
-    def faults(self) -> Any:
-        """The faults of the plant: `add`, `clear`, `report`; see `labctl_simulators.faults.Faults`."""
+    def faults(self) -> Faults:
+        """The faults of the plant: `add`, `clear`, `report`."""
         return self._bench.twin.faults
