@@ -10,6 +10,7 @@ from labctl.cli.memory import report_path
 from labctl.cli.runs import alarms_of
 from labctl.cli.terminal import print_json, say
 from labctl.cli.verdict import print_verdict
+from labctl.errors import LabctlError
 from labctl.report import numbers, write_report
 from labctl.runtime.folder import DATABASE
 from labctl.store.reader import Reader
@@ -22,11 +23,7 @@ def tell(folder: Path, run_id: str, arguments: Namespace, wall_s: float, cpu_s: 
     """Say how a run ended: verdict table or JSON, report, end state; return the exit code for it."""
     with Reader.open(folder / DATABASE) as reader:
         found = analyse(reader, run_id, charts=False)
-        report = None
-        if arguments.report:
-            report = report_path(folder, run_id)
-            report.parent.mkdir(parents=True, exist_ok=True)
-            write_report(reader, run_id, report)
+        report, unwritten = _report(reader, folder, run_id) if arguments.report else (None, None)
         run = reader.run(run_id)
         ended = next(iter(reader.events(run_id, kinds=("run_ended",))), None)
     by_person = bool(ended and ended.data.get("by_person"))
@@ -58,6 +55,21 @@ def tell(folder: Path, run_id: str, arguments: Namespace, wall_s: float, cpu_s: 
         print(f"{banner}{run_id}: {found.state}{why}, {found.verdict.outcome}")
         if report is not None:
             print(report)
+    if unwritten is not None:
+        raise LabctlError(
+            f"the run is on record, but its report is not written: {unwritten.strerror}"
+        ) from unwritten
     if run.end_state == "COMPLETE":
         return 0
     return ENDED_BY_PERSON if by_person else ENDED_BY_FAULT
+
+
+def _report(reader: Reader, folder: Path, run_id: str) -> tuple[Path | None, OSError | None]:
+    """Write the report; or, since a full disk must not take the verdict along, what the disk said."""
+    path = report_path(folder, run_id)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_report(reader, run_id, path)
+    except OSError as error:
+        return None, error
+    return path, None

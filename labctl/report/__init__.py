@@ -24,8 +24,12 @@ def write_report(reader: Reader, run_id: str, path: Path) -> Path:
     from labctl.analysis import analyse
 
     draft = path.with_name(path.name + ".new")
-    draft.write_text(render(analyse(reader, run_id)), encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(render(analyse(reader, run_id)), encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     return path
 
 

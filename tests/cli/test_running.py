@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,23 @@ def tightened(folder: Path, **limits: float) -> None:
     bench = yaml.safe_load((folder / "bench.yaml").read_text())
     bench["chambers"]["tube"]["guards"][0]["limits"] = limits
     (folder / "bench.yaml").write_text(yaml.safe_dump(bench))
+
+
+def test_a_disk_without_room_for_the_report_does_not_take_the_verdict_along(here: Path) -> None:
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20)); "
+        "from labctl.cli import main; sys.exit(main())"
+    )
+    words = ["run", "short-furnace", "--simulate", "--bench", "small", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    result = last_json(done.stdout)
+    assert (result["state"], result["verdict"]["outcome"], result["report"]) == ("COMPLETE", "pass", None)
+    said = done.stderr.splitlines()[-1]
+    assert said == "labctl: the run is on record, but its report is not written: File too large"
+    assert not list((Path(result["bench"]) / "reports").iterdir())
 
 
 def test_a_simulated_run_tells_everything_in_one_object_and_is_never_overwritten(
