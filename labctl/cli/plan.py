@@ -47,7 +47,9 @@ def _rows(planned: Forecast) -> Iterator[tuple[str, ...]]:
     """One row a step, and one for every further moment of it that needs a person."""
     attention = list(planned.attention)
     for step in planned.steps:
-        wanted = [(at, what) for at, what in attention if step.start_s <= at <= step.end_s]
+        last = step is planned.steps[-1]
+        # a moment at which one step ends and the next begins belongs to the one that begins
+        wanted = [(at, what) for at, what in attention if at < step.end_s or at == step.start_s or last]
         attention = [moment for moment in attention if moment not in wanted]
         at_once = wanted and wanted[0][0] - step.start_s < AT_ONCE_S
         yield (

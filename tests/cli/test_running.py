@@ -139,6 +139,18 @@ def test_a_plan_that_does_not_come_to_its_end_is_not_started(here: Path, labctl:
     assert not list(here.glob("labctl-runs/*"))
 
 
+def test_a_person_is_wanted_in_the_row_of_the_step_that_wants_them(here: Path, labctl: Labctl) -> None:
+    (here / "two.yaml").write_text(
+        "protocol: two\ntitle: Two steps\nroles: {}\nsteps:\n"
+        "  - {id: rest, wait: {for: 30 min}}\n"
+        "  - {id: pour, manual: {do: Pour it out}}\n"
+    )
+    code, out, said = labctl("plan", "two.yaml", "--bench", "small")
+    assert code == 0, said
+    rows = [line.split(maxsplit=4) for line in out.splitlines() if line.startswith(" 0:")]
+    assert [row[2:] for row in rows] == [["rest", "wait"], ["pour", "manual", "Pour it out"]]
+
+
 def test_a_plan_says_what_a_run_takes(here: Path, labctl: Labctl) -> None:
     code, out, _ = labctl("plan", "short-furnace", "--bench", "small", "--json")
     assert code == 0
