@@ -21,6 +21,13 @@ def test_the_example_to_copy_passes_on_the_bundled_bench() -> None:
     assert "3 passed" in done.stdout
 
 
+def test_what_is_short_of_it_passes_on_a_perturbed_large_bench_too() -> None:
+    options = ("--labctl-bench", "standard", "--labctl-seed", "4", "-k", "lost or stop")
+    done = pytest_on(ROOT / "examples", *options, "test_my_bench.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
 def test_pytest_finds_it_by_the_entry_point_of_the_package() -> None:
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     assert points == {"labctl": "labctl.testing.plugin"}
