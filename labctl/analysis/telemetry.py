@@ -80,14 +80,17 @@ def gas_litres(reader: Reader, instrument: str, interval: tuple[float, float]) -
     buckets = reader.series(instrument, "flow", interval=interval, buckets=minutes)
     if not buckets:
         return None
-    # the flow of the first and the last minute reaches to the ends, as far as it was read
-    times = [bucket.t_s for bucket in buckets]
-    times[0], times[-1] = max(times[0] - UNREAD_S, interval[0]), min(times[-1] + UNREAD_S, interval[1])
-    cm3 = sum(
-        (a.mean + b.mean) / 2 * (end - begin) / 60
-        for (a, b), (begin, end) in zip(pairwise(buckets), pairwise(times), strict=True)
-        if b.t_s - a.t_s <= UNREAD_S
-    )
+    cm3 = 0.0
+    for a, b in pairwise(buckets):
+        if b.t_s - a.t_s <= UNREAD_S:
+            cm3 += (a.mean + b.mean) / 2 * (b.t_s - a.t_s) / 60
+    # a bucket stands in the middle of its readings: the first and the last reach out by half of one
+    for end, inner, room_s in (
+        (buckets[0], buckets[1:2], buckets[0].t_s - interval[0]),
+        (buckets[-1], buckets[-2:-1], interval[1] - buckets[-1].t_s),
+    ):
+        width_s = min((abs(each.t_s - end.t_s) for each in inner), default=UNREAD_S)
+        cm3 += end.mean * min(width_s / 2, UNREAD_S / 2, room_s) / 60
     return cm3 / 1000
 
 
