@@ -15,7 +15,7 @@ from labctl.bench.schema import Bench
 from labctl.engine.context import compile_bench
 from labctl.engine.machine import ENDED
 from labctl.engine.state import BenchState, empty
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, PermissiveError, WaitTimeoutError
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
 from labctl.runtime.clock import BusClock, VirtualClock
@@ -23,6 +23,12 @@ from labctl.runtime.controller import Controller
 from labctl.runtime.instruments import Inline, Instruments, Threaded
 from labctl.runtime.record import InMemory, Record
 from labctl.twin import Mounted, build, spec, twin_bench
+
+LEAST_STALL_S = 10_800.0
+"""A rehearsal in which nothing changes for so long is given up; longer than a run may be held (assumed)."""
+
+STALL_COOLDOWNS = 3.0
+"""Nor before so many of the bench's longest measured cool-downs (assumed: twice what custody may wait)."""
 
 COARSE_DEADMAN_S = 600.0
 """Dead-man of the twin's heaters in a forecast, whose scans are further apart than the real one."""
@@ -108,9 +114,33 @@ class Rehearsal:
         self.record.ask("start", {}, actor="labctl", run=run_id, key=f"{run_id}/start", utc_ms=utc)
 
     def ended(self, run_id: str) -> bool:
-        """The run is over and no chamber is left to watch."""
+        """The run is over and no chamber is left to watch. Raises PermissiveError when it was refused its start."""
         run = self.controller.state.runs.get(run_id)
-        return run is not None and run.end_state is not None and not self.controller.busy()
+        if (run is None or run.started_s is None) and self.controller.refusal is not None:
+            raise PermissiveError(f"{run_id} was not started: {self.controller.refusal}")
+        if run is None or run.state in ("IDLE", "RUNNING"):
+            return False
+        waited_s = self.clock.now() - self.controller.changed_s
+        waiting = [n for n, c in self.controller.state.chambers.items() if c.safe or c.custody]
+        cooldown_s = max((self.bench.chambers[name].cooldown_s for name in waiting), default=0.0)
+        if waited_s > max(LEAST_STALL_S, STALL_COOLDOWNS * cooldown_s):
+            hours = f"{waited_s / 3600:.0f} h"
+            raise WaitTimeoutError(
+                f"{run_id} is {run.state}; nothing has changed for {hours}: {self._waits_for()}"
+            )
+        return run.end_state is not None and not self.controller.busy()
+
+    def _waits_for(self) -> str:
+        """What keeps a chamber from being safe or cold, in words."""
+        state = self.controller.state
+        items = [
+            f"{name} waits for {item}"
+            for name, chamber in state.chambers.items()
+            for item, progress in (chamber.safe or {}).get("items", {}).items()
+            if not progress["confirmed"]
+        ]
+        custody = [f"{name} is in custody" for name, chamber in state.chambers.items() if chamber.custody]
+        return "; ".join([*items, *custody, *(alarm["message"] for alarm in state.alarms.values())])
 
 
 def _failed(audit: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from labctl.engine.cold import gas_may_stop
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import ChamberState, Data
@@ -50,6 +51,8 @@ def _safe_flow(scan: Scan, rig: Rig, chamber: ChamberState) -> tuple[str, str, d
 
 
 def _gas_flows(scan: Scan, rig: Rig, chamber: ChamberState, acked: bool) -> bool:
+    if gas_may_stop(scan, rig):
+        return True  # proven cold: what lacks gas then lacks nothing
     flow = scan.good(rig, rig.gas, "flow")
     return acked and flow is not None and flow >= limit("nitrogen_low_fraction") * chamber.flow_sccm
 

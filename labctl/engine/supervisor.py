@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.engine import custody, guards, procedure, safe
+from labctl.engine import cold, custody, guards, procedure, safe
 from labctl.engine.context import Context, Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import BenchState, ChamberState
@@ -36,7 +36,7 @@ def advance(scan: Scan, rig: Rig) -> None:
     if rig.gas is not None:
         watch_purge(scan, rig)
     if rig.kind in ("tube", "oven"):
-        custody.watch_heat(scan, rig)
+        cold.watch_heat(scan, rig)
     for name, tightened in rig.guards.items():
         guards.GUARDS[name](scan, rig, chambers[rig.name], tightened)
         chambers = scan.state.chambers
@@ -52,9 +52,7 @@ def advance(scan: Scan, rig: Rig) -> None:
     if chamber.custody is not None:
         if chamber.safe is None:
             custody.advance(scan, rig)
-    elif (
-        chamber.energised and chamber.lease is None and rig.kind == "oven" and custody.is_open_cold(scan, rig)
-    ):
+    elif chamber.energised and chamber.lease is None and rig.kind == "oven" and cold.is_open_cold(scan, rig):
         scan.emit("chamber_cold", {"chamber": rig.name}, chamber.run)
 
 

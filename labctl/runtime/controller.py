@@ -15,6 +15,9 @@ from labctl.runtime.instruments import Instruments
 from labctl.runtime.record import Record
 from labctl.store import NOT_READ
 
+TRIES = ("intent", "result")
+"""Events that only say that something was tried once more."""
+
 POLL_S = 0.25
 """How often the inbox and the e-stop are looked at, in real seconds, whatever the scan."""
 
@@ -56,6 +59,8 @@ class Controller:
         self._on_estop = on_estop
         self._estopped = False
         self._recovered = recovered
+        self.refusal: str | None = None
+        self.changed_s = clock.now()
         self._acknowledged = False
         self._last_s: float | None = None
         self._polled_s = float("-inf")
@@ -112,6 +117,11 @@ class Controller:
         decision = decide(self.context, self.state, inputs)
         self.state = decision.state
         self._last_s = now
+        if any(event.kind not in TRIES for event in decision.events):
+            self.changed_s = now
+        for _, outcome, accepted in decision.settled:
+            if not accepted:
+                self.refusal = outcome
         self.record.keep(decision.state, scanned, decision.events, decision.settled)
         if decision.commands:
             self.instruments.execute(decision.commands)

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import pytest
+
 from labctl.bench.discovery import drivers
 from labctl.engine.state import from_json, to_json
+from labctl.errors import WaitTimeoutError
 from labctl.forecast import Rehearsal
 from labctl.protocol.plan import Plan
 from labctl.protocol.validation import load_plan
@@ -115,6 +118,23 @@ def test_nitrogen_lost_while_hot_turns_the_heater_off_in_seconds_and_a_restart_c
         assert hot.run.end_state == "COMPLETE"
         assert len(hot.of("purge_proven")) == 2
         assert hot.truth("furnace", "tube_c") < 62.0
+
+
+def test_nitrogen_that_never_returns_keeps_the_heater_off_and_ends_once_the_tube_is_proven_cold() -> None:
+    with furnace() as hot:
+        hot.rehearsal.twin.plant.flows["nitrogen"].supply_ok = False
+        hot.until(lambda: hot.rehearsal.ended("run-1"), 100_000.0)
+        assert hot.run.end_state in ("STOPPED", "ABORTED")
+        assert hot.truth("furnace", "heater_w") == 0.0
+        assert hot.truth("furnace", "tube_c") < 62.0
+        assert hot.state.chambers["tube"].custody is None
+
+
+def test_a_rehearsal_that_waits_for_ever_is_given_up_and_says_what_it_waits_for() -> None:
+    with furnace() as hot:
+        hot.fault("nitrogen", "drop")
+        with pytest.raises(WaitTimeoutError, match=r"nothing has changed for .* tube is in custody"):
+            hot.until(lambda: hot.rehearsal.ended("run-1"), 400_000.0)
 
 
 def test_a_heater_that_is_stuck_on_is_a_latched_abort_with_nitrogen_on_until_it_is_cold() -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from labctl.engine import procedure
+from labctl.engine.cold import gas_may_stop, is_open_cold
 from labctl.engine.context import Rig
-from labctl.engine.custody import gas_may_stop, is_open_cold
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
 from labctl.engine.steps.confirm import confirmed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from labctl.engine import procedure
+from labctl.engine.cold import is_open_cold
 from labctl.engine.context import Rig
-from labctl.engine.custody import is_open_cold
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
 from labctl.engine.steps.confirm import confirmed
