@@ -110,7 +110,7 @@ def test_a_bundled_bench_is_sound(name: str) -> None:
             "0.7 1 is looser than 0.8 1",
             "a bench may tighten, never loosen",
         ),
-        ("serial_number: SIM-IKA-1", "serial_number: 1234", "SCH-003", "valid string", "write it in quotes"),
+        ("serial_number: SIM-IKA-1", "serial_number: 1234", "SCH-003", "must be text", "write it in quotes"),
         (
             "max_speed_rpm",
             "max_sped_rpm",
