@@ -118,7 +118,7 @@ class Rehearsal:
         run = self.controller.state.runs.get(run_id)
         if (run is None or run.started_s is None) and self.controller.refusal is not None:
             raise PermissiveError(f"{run_id} was not started: {self.controller.refusal}")
-        if run is None or run.state in ("IDLE", "RUNNING"):
+        if run is None or (run.end_state is None and run.state in ("IDLE", "RUNNING")):
             return False
         waited_s = self.clock.now() - self.controller.changed_s
         waiting = [n for n, c in self.controller.state.chambers.items() if c.safe or c.custody]
