@@ -37,6 +37,8 @@ class Benchmark(NamedTuple):
 BENCHMARKS = (
     Benchmark("virtual run against a bare wire loop", "bench s per CPU s", 0.12, 0.20, virtual_run.rounds),
     Benchmark("oven driver over TCP against pymodbus", "reads/s", 0.9, 0.95, wires.oven_over_tcp),
+    Benchmark("network furnace driver against pymodbus", "reads/s", 0.9, 1.0, wires.network_furnace),
+    Benchmark("cycler driver against bare pyvisa-py", "reads/s", 0.9, 1.0, wires.cycler_over_a_socket),
     Benchmark("furnace driver on a pty against pymodbus", "reads/s", 8.0, 20.0, wires.furnace_on_a_pty),
     Benchmark("simulator server against lewis", "queries/s", 50.0, 140.0, wires.simulator_against_lewis),
     Benchmark("labctl --help against bare Python", "starts per CPU s", 0.15, 0.25, starting.rounds),

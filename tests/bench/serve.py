@@ -19,8 +19,16 @@ CHAMBERS: dict[str, dict[str, Any]] = {
     "oven": {"kind": "oven"},
     "furnace": {"kind": "tube", "volume_cm3": 2290.0},
     "hotplate": {"kind": "vessel"},
+    "network-furnace": {"kind": "tube", "volume_cm3": 2290.0},
+    "cycler": {"kind": "cell"},
 }
-DEVICES = {"oven": "binder_mb1", "furnace": "eurotherm_3216", "hotplate": "ika_hotplate"}
+DEVICES = {
+    "oven": "binder_mb1",
+    "furnace": "eurotherm_3216",
+    "hotplate": "ika_hotplate",
+    "network-furnace": "eurotherm_epc3016",
+    "cycler": "keithley_2450",
+}
 
 
 @contextmanager

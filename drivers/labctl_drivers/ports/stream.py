@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import termios
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from os.path import realpath
 from typing import Protocol
 
 import serial
+from serial.serialutil import Timeout
 from serial.urlhandler import protocol_socket
 
 from labctl.bench.api import CommunicationError
@@ -151,11 +153,12 @@ def open_serial(
 class TcpSerial(protocol_socket.Serial):
     """pyserial's `socket://` with what an instrument needs of it.
 
-    Requests leave at once, connecting is bounded, `in_waiting` counts, a peer that hung up is noticed
-    before the next request is sent, and closing does not sleep.
+    Requests leave at once, connecting and sending are bounded, whatever has arrived is taken in with one call and
+    handed out from memory, a peer that hung up is noticed before the next request is sent, and closing does not sleep.
     """
 
     _socket: socket.socket | None = None
+    _held = b""
 
     def open(self) -> None:
         """Connect. Raises SerialException."""
@@ -167,6 +170,7 @@ class TcpSerial(protocol_socket.Serial):
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._socket.setblocking(False)
+        self._held = b""
         self.logger = None
         self.is_open = True
 
@@ -177,26 +181,51 @@ class TcpSerial(protocol_socket.Serial):
         if link is not None:
             link.close()
 
+    def write(self, b: bytes, /) -> int:  # type: ignore[override]  # nothing but bytes is ever sent
+        """Send. Raises SerialException when the peer takes nothing for as long as it may take to connect."""
+        link, rest = self._connected(), b
+        while rest:
+            try:
+                rest = rest[link.send(rest) :]
+            except (BlockingIOError, InterruptedError):
+                if not select.select((), (link,), (), CONNECT_TIMEOUT_S)[1]:
+                    raise serial.SerialException("the instrument takes nothing more") from None
+        return len(b)
+
+    def read(self, size: int = 1, /) -> bytes:
+        """`size` bytes, fewer when the time-out has passed. Raises SerialException when the peer has hung up."""
+        held = self._held
+        if len(held) < size:
+            link, allowed = self._connected(), Timeout(self.timeout or 0.0)
+            while len(held) < size and select.select((link,), (), (), allowed.time_left())[0]:
+                held += self._arrived(link)
+            self._held = held
+        self._held = held[size:]
+        return held[:size]
+
     @property
     def in_waiting(self) -> int:
-        """Bytes that have arrived, up to 4096."""
-        return len(self._peek())
+        """Bytes that have arrived, up to 4096 of those that are still in the network's hands."""
+        return len(self._held) + len(self._arrived(self._connected(), socket.MSG_PEEK))
 
     def reset_input_buffer(self) -> None:
         """Throw away what has arrived. Raises SerialException when the peer has hung up."""
-        while waiting := self._peek():
-            self._connected().recv(len(waiting))
+        self._held = b""
+        link = self._connected()
+        while self._arrived(link):
+            pass
 
     def _connected(self) -> socket.socket:
         if self._socket is None:
             raise serial.PortNotOpenError()
         return self._socket
 
-    def _peek(self) -> bytes:
+    def _arrived(self, link: socket.socket, how: int = 0) -> bytes:
+        """What has arrived, without waiting. Raises SerialException when the peer has hung up."""
         try:
-            waiting = self._connected().recv(4096, socket.MSG_PEEK)
+            data = link.recv(4096, how)
         except (BlockingIOError, InterruptedError):
             return b""
-        if not waiting:
+        if not data:
             raise serial.SerialException("the instrument hung up")
-        return waiting
+        return data
