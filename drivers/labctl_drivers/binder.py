@@ -25,6 +25,7 @@ from labctl.bench.api import (
     Reading,
     RefusedError,
     Signal,
+    Unverified,
 )
 from labctl_drivers.options import check_options
 from labctl_drivers.ports.modbus import ModbusRtu, float32_of, registers_of
@@ -262,9 +263,12 @@ ENTRY = DriverEntry(
     on_power_return="comes back in the mode and at the setpoint it had (unverified)",
     options=OPTIONS,
     unverified=(
-        "over-temperature limiter, alarm, note and text registers (found by experiment, not published)",
-        "exception code of a refused write: 5 or 8",
-        "mode and setpoint after a return of power",
+        Unverified(
+            "over-temperature limiter, alarm, note and text registers (found by experiment, not published)",
+            shown_by=("over-temperature limiter", "alarm"),
+        ),
+        Unverified("exception code of a refused write: 5 or 8", safety=False),
+        Unverified("mode and setpoint after a return of power", shown_by=("mode", "setpoint")),
     ),
     host_ramp=True,
 )

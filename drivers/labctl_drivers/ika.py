@@ -27,6 +27,7 @@ from labctl.bench.api import (
     Reading,
     RefusedError,
     Signal,
+    Unverified,
 )
 from labctl_drivers.lines import AsciiLine
 from labctl_drivers.options import check_options
@@ -242,9 +243,15 @@ ENTRY = DriverEntry(
     on_power_return="heater and motor stay off until started (by model and settings; unverified)",
     options=OPTIONS,
     unverified=(
-        "everything: manuals and other drivers were read, no instrument was connected",
-        "that a setpoint of 0 holds the heater off where the silent STOP_1 was lost",
-        "IN_PV_1 without a probe",
+        Unverified(
+            "everything: manuals and other drivers were read, no instrument was connected",
+            shown_by=("speed", "temperature", "setpoint"),
+        ),
+        Unverified(
+            "that a setpoint of 0 holds the heater off where the silent STOP_1 was lost",
+            shown_by=("setpoint",),
+        ),
+        Unverified("IN_PV_1 without a probe", safety=False),
     ),
     # Starting and stopping the motor are silent and have no question; 10 % of 500 rpm, and ten time constants
     # of a drive, are assumed.

@@ -25,6 +25,7 @@ from labctl.bench.api import (
     Reading,
     RefusedError,
     Signal,
+    Unverified,
 )
 from labctl_drivers.options import check_options
 from labctl_drivers.ports.modbus_tcp import COILS, DISCRETE, ModbusTcp
@@ -333,8 +334,22 @@ ENTRY = DriverEntry(
     on_power_return="every output is without current until it is switched, and the watchdog is off",
     options=OPTIONS,
     unverified=(
-        "coils are read back from 0x200 on",
-        "an expired watchdog refuses process data, and reading coils of a running one feeds it",
-        "which contact, transmitter and coil is which: channels, ranges and the bypass valve's resting position",
+        Unverified("coils are read back from 0x200 on", shown_by=("contactor", "bypass", "beacon")),
+        Unverified(
+            "an expired watchdog refuses process data, and reading coils of a running one feeds it",
+            shown_by=("watchdog",),
+        ),
+        Unverified(
+            "which contact, transmitter and coil is which: channels, ranges and the bypass valve's resting position",
+            shown_by=(
+                "door",
+                "extraction",
+                "limiter",
+                "water",
+                "estop",
+                "tube_pressure",
+                "cylinder_pressure",
+            ),
+        ),
     ),
 )

@@ -27,6 +27,7 @@ from labctl.bench.api import (
     Reading,
     RefusedError,
     Signal,
+    Unverified,
 )
 from labctl_drivers.options import check_options
 
@@ -337,7 +338,10 @@ ENTRY = DriverEntry(
     on_power_return="output off, saved power-up settings; as shipped the output-off state drains a cell",
     options=OPTIONS,
     unverified=(
-        "source read-back with the output off in high impedance shows the cell through four wires",
-        "the limit bit of SOURSTAT on firmware older than 1.6",
+        Unverified(
+            "source read-back with the output off in high impedance shows the cell through four wires",
+            safety=False,
+        ),
+        Unverified("the limit bit of SOURSTAT on firmware older than 1.6", safety=False),
     ),
 )

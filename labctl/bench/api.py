@@ -38,6 +38,7 @@ __all__ = [
     "Reading",
     "RefusedError",
     "Signal",
+    "Unverified",
 ]
 
 DRIVER_API = 1
@@ -246,6 +247,19 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Unverified:
+    """A register, an enumeration or a behaviour that nobody has confirmed on a real instrument yet.
+
+    safety: were it otherwise, heat, gas or a cell would be handled wrongly; a real instrument then neither heats nor
+    charges before `labctl commission` has recorded it. shown_by: signals and audit items that show what it is now.
+    """
+
+    text: str
+    safety: bool = True
+    shown_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DriverEntry:
     """The declaration of a driver, found by its entry point in the group `labctl.drivers`.
 
@@ -253,7 +267,7 @@ class DriverEntry:
     factory: builds the driver. device: the simulator's device of the same instrument, or None: "not simulated".
     link: "serial", "tcp" or "visa": what the real instrument has. options: valid option names with what they mean.
     on_comms_loss, on_power_return: what the instrument itself does, in words.
-    unverified: items nobody has confirmed on real hardware yet.
+    unverified: what nobody has confirmed on real hardware yet; a plain text counts as relevant for safety.
     host_ramp: the instrument has no ramp of its own; labctl moves its setpoint with the verb `renew`.
     lease_s: its dead-man; a `heat` lapses when `renew` stays away that long. None: it has none.
     effects: by verb, how what cannot be read back is seen.
@@ -269,8 +283,13 @@ class DriverEntry:
     on_comms_loss: str
     on_power_return: str
     options: Mapping[str, str] = field(default_factory=dict)
-    unverified: tuple[str, ...] = ()
+    unverified: tuple[Unverified | str, ...] = ()
     host_ramp: bool = False
     lease_s: float | None = None
     effects: Mapping[str, Effect] = field(default_factory=dict)
     api: int = DRIVER_API
+
+    @property
+    def unknowns(self) -> tuple[Unverified, ...]:
+        """`unverified`, each of them as `Unverified`."""
+        return tuple(Unverified(item) if isinstance(item, str) else item for item in self.unverified)

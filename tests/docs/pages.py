@@ -88,8 +88,9 @@ def instruments() -> str:
     return page(
         "Instruments",
         "What each driver declares in its `DriverEntry`, and what speaks for it. **No driver was tried on a real "
-        "instrument yet.** Items that nobody has confirmed on hardware are listed; commission an instrument before "
-        "it heats anything that matters.",
+        "instrument yet.** Items that nobody has confirmed on hardware are listed. With one that is marked **safety**, "
+        "a real instrument reads, but no run that heats, stirs or charges with it starts before `labctl commission` has "
+        "recorded it.",
         *(_instrument(entry) for entry in drivers().values()),
     )
 
@@ -112,7 +113,10 @@ def _instrument(entry: DriverEntry) -> str:
         ("simulated by", f"`{entry.device}`" if entry.device else "not simulated"),
         ("evidence", evidence + (f" (`{test}`)" if test else "")),
     ]
-    unverified = "\n".join(f"- {item}" for item in entry.unverified) or "- nothing is marked"
+    unverified = (
+        "\n".join(f"- {'**safety**: ' if item.safety else ''}{item.text}" for item in entry.unknowns)
+        or "- nothing is marked"
+    )
     return f"## {entry.title}\n\n{table(('', ''), facts)}\n\nUnverified:\n\n{unverified}"
 
 

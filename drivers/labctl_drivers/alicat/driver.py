@@ -22,6 +22,7 @@ from labctl.bench.api import (
     NotDoneError,
     Reading,
     RefusedError,
+    Unverified,
 )
 from labctl_drivers.alicat.frame import FLOW_SCCM, SIGNALS, Frame, FrameReader, parse_layout
 from labctl_drivers.lines import AsciiLine
@@ -292,9 +293,11 @@ ENTRY = DriverEntry(
     on_power_return="starts with its stored power-up setpoint (0 from the factory): gas stops until asked",
     options=OPTIONS,
     unverified=(
-        "that it has no communication watchdog",
-        "gas numbers of old GP units",
-        "power-up setpoint: not readable by the commands known here",
-        "reference conditions of sccm: 25 degC and 14.696 psia unless set otherwise",
+        Unverified("that it has no communication watchdog", shown_by=("flow_setpoint",)),
+        Unverified("gas numbers of old GP units", safety=False),
+        Unverified("power-up setpoint: not readable by the commands known here", shown_by=("flow_setpoint",)),
+        Unverified(
+            "reference conditions of sccm: 25 degC and 14.696 psia unless set otherwise", safety=False
+        ),
     ),
 )

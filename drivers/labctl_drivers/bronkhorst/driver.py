@@ -27,6 +27,7 @@ from labctl.bench.api import (
     Reading,
     RefusedError,
     Signal,
+    Unverified,
 )
 from labctl_drivers.bronkhorst.modbus import ModbusMap
 from labctl_drivers.bronkhorst.parameters import (
@@ -317,11 +318,17 @@ ENTRY = DriverEntry(
     on_power_return="control mode 18 has become 0, setpoint 0 or the stored one: its flow reads bad until told",
     options=OPTIONS,
     unverified=(
-        "that power-up turns control mode 18 into 0 (FLEXI-FLOW manual; older series not confirmed)",
-        "that control mode 18 follows setpoints that come over Modbus",
-        "setpoint after power-up: 0 or the last one; whether setpoints wear out a memory",
-        "that any index of a request comes back in the reply",
-        "that float and raw measure of one telegram are of the same moment",
-        "Modbus from the factory: 19200 8E1, unit 1",
+        Unverified(
+            "that power-up turns control mode 18 into 0 (FLEXI-FLOW manual; older series not confirmed)",
+            shown_by=("control mode", "control_mode"),
+        ),
+        Unverified("that control mode 18 follows setpoints that come over Modbus", safety=False),
+        Unverified(
+            "setpoint after power-up: 0 or the last one; whether setpoints wear out a memory",
+            shown_by=("flow_setpoint",),
+        ),
+        Unverified("that any index of a request comes back in the reply", safety=False),
+        Unverified("that float and raw measure of one telegram are of the same moment", safety=False),
+        Unverified("Modbus from the factory: 19200 8E1, unit 1", safety=False),
     ),
 )

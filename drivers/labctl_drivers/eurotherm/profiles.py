@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple
 
+from labctl.bench.api import Unverified
+
 FALLBACK_C = 20.0
 """SP1, which holds when the lease ends: no heat is demanded at any room temperature worth working in."""
 
@@ -67,7 +69,7 @@ class Profile:
     off: tuple[Item, ...]
     in_use: Item | None = None
     settings: tuple[Setting, ...]
-    unverified: tuple[str, ...]
+    unverified: tuple[Unverified, ...]
 
     @property
     def working_output(self) -> int:
@@ -149,13 +151,24 @@ EURO_3216 = CountsProfile(
         Setting("ramp units", 531, {0: "per minute"}),
     ),
     unverified=(
-        "remote setpoint falls back to SP1 about 5 s after its last write",
-        "register 2 shows the remote setpoint while it is selected",
-        "register 34 is the output on sensor break",
-        "outputs and ramp rate have the display's decimal places",
-        "numbers of the enumerations 516 (0 = degC), 531 (0 = per minute) and 578 (0 = off)",
-        "remote setpoint is lost at power-off, so that SP1 holds after power returns",
-        "the ramp starts at the process value when the loop goes to automatic",
+        Unverified(
+            "remote setpoint falls back to SP1 about 5 s after its last write",
+            shown_by=("setpoint", "remote_fail"),
+        ),
+        Unverified("register 2 shows the remote setpoint while it is selected", shown_by=("setpoint",)),
+        Unverified("register 34 is the output on sensor break", shown_by=("output on sensor break",)),
+        Unverified(
+            "outputs and ramp rate have the display's decimal places", shown_by=("output", "decimal places")
+        ),
+        Unverified(
+            "numbers of the enumerations 516 (0 = degC), 531 (0 = per minute) and 578 (0 = off)",
+            shown_by=("units", "ramp units", "sensor break"),
+        ),
+        Unverified(
+            "remote setpoint is lost at power-off, so that SP1 holds after power returns",
+            shown_by=("setpoint", "setpoint after power return"),
+        ),
+        Unverified("the ramp starts at the process value when the loop goes to automatic", safety=False),
     ),
 )
 
@@ -222,12 +235,32 @@ def epc3016(comms: str = "option") -> FloatProfile:
             Setting("program after power return", 518, {1: "reset"}, "a program could go on heating"),
         ),
         unverified=(
-            "a remote setpoint (277) older than its time-out (2308, s) is bad, and the loop falls back to SP1",
-            "what the watchdog flag (1172, 1236) does is wired in the instrument: prove it by pulling the cable",
-            "numbers of the enumerations 23, 276 (0 = remote), 516, 518, 531, 553, 1234, 1623 and 1930",
-            "which communications block an Ethernet option board uses: 1233, or 1169 (option comms: fixed)",
-            "float32 and times (ms) at 0x8000 + 2 x address, as in older series; the serial number as one too",
-            "the ramp starts at the process value when the loop goes to automatic",
+            Unverified(
+                "a remote setpoint (277) older than its time-out (2308, s) is bad, and the loop falls back to SP1",
+                shown_by=("setpoint", "remote_fail"),
+            ),
+            Unverified(
+                "what the watchdog flag (1172, 1236) does is wired in the instrument: prove it by pulling the cable",
+                shown_by=("setpoint",),
+            ),
+            Unverified(
+                "numbers of the enumerations 23, 276 (0 = remote), 516, 518, 531, 553, 1234, 1623 and 1930",
+                shown_by=(
+                    "units",
+                    "sensor break",
+                    "output on a bad process value",
+                    "ramp units",
+                    "program after power return",
+                ),
+            ),
+            Unverified(
+                "which communications block an Ethernet option board uses: 1233, or 1169 (option comms: fixed)"
+            ),
+            Unverified(
+                "float32 and times (ms) at 0x8000 + 2 x address, as in older series; the serial number as one too",
+                shown_by=("temperature", "setpoint", "serial number"),
+            ),
+            Unverified("the ramp starts at the process value when the loop goes to automatic", safety=False),
         ),
     )
 

@@ -22,6 +22,7 @@ from labctl.bench.api import (
     Reading,
     RefusedError,
     Signal,
+    Unverified,
 )
 from labctl_drivers.neware.schedule import (
     PROTECTED_CURRENT,
@@ -406,14 +407,21 @@ ENTRY = DriverEntry(
     on_power_return="the channel stays stopped, and the last minutes of data may be missing",
     options=OPTIONS,
     unverified=(
-        "the limits of a step file cannot be read back from the cycler; the file is, from the share",
-        "a lower limit of current that is negative limits discharge",
-        "a constant-current step ends by its time as well as by its voltage",
-        "a step file with a fixed date is accepted",
-        "testtime of a row of data is the time in its step (read so from captures)",
-        "cycle_id moves on at each pass of a loop step, the last one of a block included",
-        "a stopped channel is at open circuit",
-        "what a channel does when mains return, and that BTS has no automatic resume switched on",
-        "the states are finish, working, pause, stop and protect only",
+        Unverified(
+            "the limits of a step file cannot be read back from the cycler; the file is, from the share"
+        ),
+        Unverified("a lower limit of current that is negative limits discharge"),
+        Unverified("a constant-current step ends by its time as well as by its voltage"),
+        Unverified("a step file with a fixed date is accepted", safety=False),
+        Unverified("testtime of a row of data is the time in its step (read so from captures)", safety=False),
+        Unverified(
+            "cycle_id moves on at each pass of a loop step, the last one of a block included", safety=False
+        ),
+        Unverified("a stopped channel is at open circuit", shown_by=("current", "state")),
+        Unverified(
+            "what a channel does when mains return, and that BTS has no automatic resume switched on",
+            shown_by=("state",),
+        ),
+        Unverified("the states are finish, working, pause, stop and protect only", shown_by=("state",)),
     ),
 )
