@@ -1,7 +1,7 @@
 """Modbus RTU as a client, over any byte stream (RTU frames inside TCP too).
 
 pymodbus builds and decodes the frames.
-The hot path is one cached request frame, two exact-length reads and one cache of raw reply bytes.
+The hot path is one cached request frame, one exact-length read and one cache of raw reply bytes.
 A reply that is late, broken, of another unit, function, length or address is never returned as a number.
 """
 
@@ -43,8 +43,8 @@ EXCEPTIONS = {
 }
 """Modbus exception codes; 5 and 8 as Binder ovens use them."""
 
-HEAD = 5
-"""Length of the shortest reply, an exception; after it the length of any reply is known."""
+REFUSAL, OVERHEAD, ACKNOWLEDGEMENT = 5, 5, 8
+"""Bytes of a refusal, of an answer around its registers, and of an acknowledged write."""
 
 _FRAMER = FramerRTU(DecodePDU(False))
 
@@ -123,30 +123,27 @@ class ModbusRtu:
             self._write_once(block_request(self.unit, address, tuple(values)), 16)
 
     def _read_once(self, request: bytes, count: int) -> tuple[int, ...]:
-        head = self._ask(request)
-        size = 2 * count
-        if head[2] != size and head == request[:HEAD] and not self._echoes:
+        size = OVERHEAD + 2 * count
+        raw = self._ask(request, size)
+        if not self._echoes and request[2] != 2 * count and raw.startswith(request[:size]):
             # no answer to this request can begin like it: the line echoes
-            self._rest(head, len(request) - HEAD, request)
             self._echoes = True
-            head = self._head()
-        if head[1] != 3:
-            raise self._refusal(head, 3)
-        if head[2] != size:
-            raise CommunicationError(f"unit {self.unit}: {head[2]} bytes came, {size} were asked for")
-        registers = decode_read(self._rest(head, size), self.unit, count)
+            raw = (raw + self.port.read(len(request)))[len(request) :]
+        self._check(raw, 3, size)
+        if raw[2] != 2 * count:
+            raise CommunicationError(f"unit {self.unit}: {raw[2]} bytes came, {2 * count} were asked for")
+        registers = decode_read(raw, self.unit, count)
         self._quiet = True
         return registers
 
     def _write_once(self, request: bytes, function: int) -> None:
-        head = self._ask(request)
-        if head[1] != function:
-            raise self._refusal(head, function)
-        check_write(self._rest(head, 3), request, self.unit)
+        raw = self._ask(request, ACKNOWLEDGEMENT)
+        self._check(raw, function, ACKNOWLEDGEMENT)
+        check_write(raw, request, self.unit)
         self._quiet = True
 
-    def _ask(self, request: bytes) -> bytes:
-        """Send a request on a quiet line and return the first bytes of the answer."""
+    def _ask(self, request: bytes, size: int) -> bytes:
+        """Send a request on a quiet line and return what came of the answer of `size` bytes."""
         port = self.port
         if not self._quiet:
             # An answer to the request that failed may still come, and nothing in it would tell it from
@@ -161,28 +158,26 @@ class ModbusRtu:
         if self._echoes and port.read(len(request)) != request:
             self._echoes = False
             raise CommunicationError(f"unit {self.unit}: the line no longer echoes requests")
-        return self._head()
+        return port.read(size)
 
-    def _head(self) -> bytes:
-        head = self.port.read(HEAD)
-        if len(head) < HEAD:
-            raise CommunicationError(f"unit {self.unit}: no answer ({len(head)} bytes)")
-        if head[0] != self.unit:
-            raise CommunicationError(f"unit {self.unit}: unit {head[0]} answered")
-        return head
+    def _check(self, raw: bytes, function: int, size: int) -> None:
+        """Raise what a reply says that is not `size` bytes of this function from this unit.
 
-    def _rest(self, head: bytes, size: int, wanted: bytes | None = None) -> bytes:
-        raw = head + self.port.read(size)
-        if len(raw) < HEAD + size or (wanted is not None and raw != wanted):
+        A refusal is shorter than any answer: it is read when the line has been silent for one time-out.
+        """
+        if len(raw) == size and raw[0] == self.unit and raw[1] == function:
+            return
+        if len(raw) < REFUSAL:
+            raise CommunicationError(f"unit {self.unit}: no answer ({len(raw)} bytes)")
+        if raw[0] != self.unit:
+            raise CommunicationError(f"unit {self.unit}: unit {raw[0]} answered")
+        if raw[1] == function:
             raise CommunicationError(f"unit {self.unit}: answer cut off: {raw.hex(' ')}")
-        return raw
-
-    def _refusal(self, head: bytes, function: int) -> CommunicationError | RefusedError:
-        pdu = _decode(head, self.unit)
+        pdu = _decode(raw, self.unit)
         if pdu is None or not pdu.isError() or pdu.function_code != function | 0x80:
-            return CommunicationError(f"unit {self.unit}: no answer to function {function}: {head.hex(' ')}")
+            raise CommunicationError(f"unit {self.unit}: no answer to function {function}: {raw.hex(' ')}")
         self._quiet = True
-        return refusal(self.unit, pdu.exception_code)
+        raise refusal(self.unit, pdu.exception_code)
 
 
 @lru_cache(4096)
