@@ -264,6 +264,41 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "capture",
+        "keep what instruments and labctl say to each other, byte by byte",
+        "labctl.cli.capture:main",
+        (
+            option("instruments", metavar="INSTRUMENT", nargs="*", help="which of the bench (default: all)"),
+            option(
+                "--bench",
+                metavar="BENCH",
+                default=".",
+                help="bench folder, or a bundled bench by name (default: where you stand)",
+            ),
+            option(
+                "--for",
+                dest="lasts",
+                metavar="TIME",
+                type=duration,
+                default="10 s",
+                help="how long to read after connecting (default: 10 s)",
+            ),
+            option(
+                "--exercise",
+                action="store_true",
+                help="also ask for what neither heats nor charges; simulated benches only",
+            ),
+            option(
+                "-o", "--output", metavar="FILE", type=file, required=True, help="the transcript to write"
+            ),
+        ),
+        group="Tools",
+        examples=(
+            "labctl capture furnace --bench . --for '2 min' -o furnace.transcript",
+            "labctl capture --bench small --exercise -o small.transcript",
+        ),
+    ),
+    Command(
         "sim",
         "look behind a simulated bench",
         group="Tools",

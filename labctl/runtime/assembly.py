@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from labctl.bench.api import Clock, DriverEntry
 from labctl.bench.schema import Bench, Instrument
 from labctl.engine.context import Facts
+from labctl.runtime.capture import Capture
 from labctl.runtime.instruments import Connection
 from labctl_drivers.ports import open_line
 
@@ -36,17 +37,22 @@ def connections(
     *,
     coarse: bool = False,
     admit: Callable[[str], None] | None = None,
+    capture: Capture | None = None,
 ) -> dict[str, Connection]:
     """A connection, not yet open, for every instrument.
 
-    `clock_of` by bus; `coarse`: no rate below the scan's; `admit`: asked before a line is opened, each time.
+    `clock_of` by bus; `coarse`: no rate below the scan's; `admit`: asked before a line is opened, each time; `capture`:
+    told every byte and every call.
     """
     made = {}
     for name, instrument in bench.instruments.items():
         entry, bus = entries[instrument.driver], bus_of(bench, name)
-        driver = entry.factory(
-            open_line(instrument.address, clock_of(bus), admit), driver_options(instrument, entry)
-        )
+        clock = clock_of(bus)
+        tap = None if capture is None else capture.tap(name, clock)
+        line = open_line(instrument.address, clock, admit, tap)
+        driver = entry.factory(line, driver_options(instrument, entry))
+        if capture is not None:
+            driver = capture.narrated(name, driver)
         made[name] = Connection(name, driver, bus, 0.0 if coarse else instrument.every_s)
     return made
 

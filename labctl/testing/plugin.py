@@ -1,17 +1,20 @@
-"""The pytest plugin: fixtures `bench` and `plant`, options `--labctl-bench`, `--labctl-seed` and `--labctl-speed`.
+"""The pytest plugin: fixtures `bench`, `plant`, `replay`; options `--labctl-bench`, `--labctl-seed`, `--labctl-speed`.
 
 Loaded by every pytest of an environment that has labctl, so nothing else is imported before a fixture is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from labctl.bench.api import DriverEntry
     from labctl.testing.bench import BenchInTest, PlantInTest
+    from labctl.testing.transcripts import Replay
 
 pytest.register_assert_rewrite("labctl.testing.conformance")
 
@@ -58,3 +61,17 @@ def plant(bench: BenchInTest) -> PlantInTest:
     from labctl.testing.bench import PlantInTest
 
     return PlantInTest(bench)
+
+
+@pytest.fixture
+def replay(request: pytest.FixtureRequest) -> Iterator[Callable[..., Replay]]:
+    """`labctl.testing.replay` for transcripts beside the test; what was not replayed when the test ends fails it."""
+    from labctl.testing import replay
+
+    with ExitStack() as open_ones:
+
+        def beside(path: str, instrument: str | None = None, *, entry: DriverEntry | None = None) -> Replay:
+            file = request.path.parent / path
+            return open_ones.enter_context(replay(file, instrument, entry=entry))
+
+        yield beside

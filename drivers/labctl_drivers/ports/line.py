@@ -12,6 +12,7 @@ import serial
 from labctl.bench.api import Clock, CommunicationError, Port
 from labctl.errors import UsageError
 from labctl_drivers.ports.stream import ByteLine, StreamPort, TcpSerial, open_serial
+from labctl_drivers.ports.tap import Tap, TappedLibrary, tapped
 
 SIMULATED_HOSTS = "labctl_simulators.hosts"
 """Where pyserial finds the handler of `labsim://`, by name: no driver imports a simulator."""
@@ -25,11 +26,13 @@ class PortLine:
     """A `labctl.bench.api.Line`: where an instrument is, and the clock it is used by.
 
     admit: asked each time before it is opened; raises CommunicationError when it must not be.
+    tap: told every byte both ways.
     """
 
     address: str
     clock: Clock
     admit: Callable[[str], None] | None = None
+    tap: Tap | None = None
 
     def open_stream(
         self,
@@ -71,7 +74,13 @@ class PortLine:
             raise UsageError(
                 f"{self.address}: not a byte stream; this instrument needs serial://, tcp:// or labsim://"
             )
-        return StreamPort(self.address, opener if self.admit is None else partial(self._admitted, opener))
+        if self.admit is not None:
+            opener = partial(self._admitted, opener)
+        if self.tap is not None:
+            wire = "" if scheme == "tcp" else f"{baudrate} {bytesize}{parity}{stopbits}, "
+            self.tap.opens(f"{wire}time-out {timeout_s:g} s")
+            opener = partial(tapped, opener, self.tap)
+        return StreamPort(self.address, opener)
 
     def open_visa(self, *, termination: str = "\n", timeout_s: float = 2.0) -> Any:
         """Open `visa://RESOURCE` or `labsim://` with explicit terminations.
@@ -79,6 +88,18 @@ class PortLine:
         The resource raises `pyvisa.errors.VisaIOError` or `serial.SerialException` when used. Raises
         CommunicationError when it does not open, UsageError for other schemes.
         """
+        if self.tap is None:
+            return self._opened_visa(termination, timeout_s)
+        self.tap.opens(f"VISA, ends with {termination!r}, time-out {timeout_s:g} s")
+        try:
+            instrument = self._opened_visa(termination, timeout_s)
+        except CommunicationError as error:
+            self.tap.failed(f"does not open: {error}")
+            raise
+        instrument.visalib = TappedLibrary(instrument.visalib, self.tap)
+        return instrument
+
+    def _opened_visa(self, termination: str, timeout_s: float) -> Any:
         if self.admit is not None:
             self.admit(self.address)
         scheme, _, place = self.address.partition("://")
@@ -112,13 +133,16 @@ class PortLine:
         return opener()
 
 
-def open_line(address: str, clock: Clock, admit: Callable[[str], None] | None = None) -> PortLine:
+def open_line(
+    address: str, clock: Clock, admit: Callable[[str], None] | None = None, tap: Tap | None = None
+) -> PortLine:
     """The line at an address of the bench file.
 
     Args:
         address: `serial:///dev/ttyUSB0`, `tcp://host:port`, `visa://RESOURCE` or `labsim://PLANT/INSTRUMENT`.
         clock: the bench clock, for what drivers stamp and wait.
         admit: asked with the address each time before it is opened; may raise CommunicationError.
+        tap: told every byte both ways, see `Tap`.
 
     Raises:
         UsageError: the address has none of these schemes. Nothing is opened yet.
@@ -128,7 +152,7 @@ def open_line(address: str, clock: Clock, admit: Callable[[str], None] | None = 
             f"{address}: an address begins with serial://, tcp://, visa:// or labsim://"
             " (for example serial:///dev/ttyUSB0)"
         )
-    return PortLine(address, clock, admit)
+    return PortLine(address, clock, admit, tap)
 
 
 @cache
