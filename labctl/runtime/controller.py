@@ -205,5 +205,6 @@ class Controller:
                 self.poll()
             clock.wait_until(self.next_s)
             return
-        while (rest := self.next_s - clock.now()) > 0.0 and not self.poll():
-            clock.wait_until(clock.now() + min(rest, POLL_S))
+        while clock.now() < self.next_s and not self.poll():
+            # however long looking took, the scan is due when it is due
+            clock.wait_until(min(self.next_s, clock.now() + POLL_S))

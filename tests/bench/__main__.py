@@ -15,23 +15,27 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.bench import starting, virtual_run, wires
+from tests.bench import starting, ticks, virtual_run, wires
 
 ROUNDS = 5
 ROOT = Path(__file__).parents[2]
 
 Rounds = Generator[tuple[float, float], None, None]
-"""(our speed, theirs) of one round after another, in any unit that both share."""
+"""(ours, theirs) of one round after another, in any unit that both share."""
 
 
 class Benchmark(NamedTuple):
-    """What labctl is measured against. A ratio below `must` fails; `hoped` is only printed."""
+    """What labctl is measured against. A ratio below `must` fails; `hoped` is only printed.
+
+    less: the smaller number is the better one, so that the ratio is theirs over ours.
+    """
 
     name: str
     unit: str
     must: float
     hoped: float
     rounds: Callable[[], Rounds]
+    less: bool = False
 
 
 BENCHMARKS = (
@@ -41,6 +45,7 @@ BENCHMARKS = (
     Benchmark("cycler driver against bare pyvisa-py", "reads/s", 0.9, 1.0, wires.cycler_over_a_socket),
     Benchmark("furnace driver on a pty against pymodbus", "reads/s", 8.0, 20.0, wires.furnace_on_a_pty),
     Benchmark("simulator server against lewis", "queries/s", 50.0, 140.0, wires.simulator_against_lewis),
+    Benchmark("p99 tick lateness of a bare thread over ours", "ms late", 0.33, 0.67, ticks.rounds, less=True),
     Benchmark("labctl --help against bare Python", "starts per CPU s", 0.15, 0.25, starting.rounds),
 )
 
@@ -48,15 +53,15 @@ BENCHMARKS = (
 def main() -> int:
     """Run all benchmarks; the exit code."""
     results, missed = [], 0
-    print(f"{'':42}{'ours':>10}{'theirs':>10}{'ratio':>9}{'must':>7}{'hoped':>7}")
-    for name, unit, must, hoped, rounds in BENCHMARKS:
+    print(f"{'':46}{'ours':>10}{'theirs':>10}{'ratio':>9}{'must':>7}{'hoped':>7}")
+    for name, unit, must, hoped, rounds, less in BENCHMARKS:
         with closing(rounds()) as side_by_side:
             measured = list(islice(side_by_side, ROUNDS))
-        ratio = median(ours / theirs for ours, theirs in measured)
+        ratio = median(theirs / ours if less else ours / theirs for ours, theirs in measured)
         ours, theirs = (median(side) for side in zip(*measured, strict=True))
         verdict = "" if ratio >= must else "   MISSED"
         print(
-            f"{name:42}{ours:10.4g}{theirs:10.4g}{ratio:9.3g}{must:7g}{hoped:7g}  {unit}{verdict}", flush=True
+            f"{name:46}{ours:10.4g}{theirs:10.4g}{ratio:9.3g}{must:7g}{hoped:7g}  {unit}{verdict}", flush=True
         )
         results.append({"name": name, "ratio": round(ratio, 4), "must": must})
         missed += ratio < must

@@ -1,6 +1,6 @@
-"""One simulated instrument behind a real link, in a process of its own: `python -m tests.bench.serve oven`.
+"""Simulated instruments behind real links, in a process of their own: `python -m tests.bench.serve oven`.
 
-Prints its address and serves until its input ends. Replies leave at once, without the instrument's own delay.
+Prints their addresses and serves until its input ends. Replies leave at once, without the instrument's own delay.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,14 @@ DEVICES = {
     "network-furnace": "eurotherm_epc3016",
     "cycler": "keithley_2450",
 }
+TUBES = 4
+A_TUBE_HAS = {"furnace": "eurotherm_epc3016", "nitrogen": "alicat_mc", "oxygen": "rapidox_1100"}
+"""What "dozen" serves: four tubes with three instruments each, named furnace-1 and so on, all over TCP."""
 
 
 @contextmanager
 def serving(what: str) -> Iterator[str]:
-    """The address of an instrument that another process serves while the block lasts."""
+    """The address of what another process serves while the block lasts; several with blanks between."""
     command = [sys.executable, "-m", "tests.bench.serve", what]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -49,21 +52,43 @@ def serving(what: str) -> Iterator[str]:
 
 def main(what: str) -> None:
     """Serve until the input ends."""
+    from labctl_simulators.devices.api import Session
     from labctl_simulators.hosts.pty import PtyHost
     from labctl_simulators.hosts.tcp import TcpHost
     from labctl_simulators.twin import build
 
-    instrument = {"device": DEVICES[what], "chamber": "place", "serial_number": "SIM"}
-    twin = build({"chambers": {"place": CHAMBERS[what]}, "instruments": {what: instrument}}, None)
+    twin = build(_dozen() if what == "dozen" else _alone(what), None)
     began = time.monotonic()
 
     def now() -> float:
         return time.monotonic() - began
 
-    kind = PtyHost if what == "furnace" else TcpHost
-    with kind(twin.sessions[what], now, delays=False) as host:
-        print(host.address, flush=True)
+    def host(session: Session) -> PtyHost | TcpHost:
+        if what == "furnace":
+            return PtyHost(session, now, delays=False)
+        return TcpHost(session, now, delays=False)
+
+    with ExitStack() as opened:
+        hosts = [host(session) for session in twin.sessions.values()]
+        for each in hosts:
+            opened.enter_context(each)
+        print(*(host.address for host in hosts), flush=True)
         sys.stdin.read()
+
+
+def _alone(what: str) -> dict[str, Any]:
+    instrument = {"device": DEVICES[what], "chamber": "place", "serial_number": "SIM"}
+    return {"chambers": {"place": CHAMBERS[what]}, "instruments": {what: instrument}}
+
+
+def _dozen() -> dict[str, Any]:
+    chambers = {f"tube-{n}": CHAMBERS["furnace"] for n in range(1, TUBES + 1)}
+    instruments = {
+        f"{name}-{n}": {"device": device, "chamber": f"tube-{n}", "serial_number": "SIM"}
+        for n in range(1, TUBES + 1)
+        for name, device in A_TUBE_HAS.items()
+    }
+    return {"chambers": chambers, "instruments": instruments}
 
 
 if __name__ == "__main__":
