@@ -15,14 +15,15 @@ from labctl.bench.schema import Bench
 from labctl.engine.context import compile_bench
 from labctl.engine.machine import ENDED
 from labctl.engine.state import BenchState, empty
-from labctl.errors import LabctlError, PermissiveError, WaitTimeoutError
+from labctl.errors import LabctlError, PermissiveError, UsageError, WaitTimeoutError
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
 from labctl.runtime.clock import BusClock, VirtualClock
 from labctl.runtime.controller import Controller
 from labctl.runtime.instruments import Inline, Instruments, Threaded
+from labctl.runtime.lockstep import Lockstep
 from labctl.runtime.record import InMemory, Record
-from labctl.twin import Mounted, build, spec, twin_bench
+from labctl.twin import Mounted, Twin, batch, build, spec, twin_bench
 
 LEAST_STALL_S = 10_800.0
 """A rehearsal in which nothing changes for so long is given up; longer than a run may be held (assumed)."""
@@ -63,18 +64,33 @@ class Rehearsal:
         threads: bool = False,
         estop: Path | None = None,
         on_estop: Callable[[], None] | None = None,
+        lockstep: Lockstep | None = None,
+        prepare: Callable[[Twin], None] | None = None,
     ) -> None:
-        """Build the plant and mount it. `threads`: one worker per bus instead of inline."""
-        self.bench = twin_bench(bench)
+        """Build the plant and mount it.
+
+        threads: one worker per bus instead of inline. prepare: given the twin before anything is mounted.
+        lockstep: the bench as it is served elsewhere, instead of a twin in this process; its seed and clock count.
+        """
+        self.bench = twin_bench(bench) if lockstep is None else lockstep.bench
         self.plan = plan
-        self.clock = clock or VirtualClock()
+        self.clock = lockstep.clock if lockstep else clock or VirtualClock()
         self.record = record
-        options = {"sim_deadman_s": COARSE_DEADMAN_S} if coarse else {}
-        self.twin = build(spec(self.bench, entries, plan, options), seed)
         clocks = {bus_of(self.bench, name): BusClock() for name in self.bench.instruments}
-        links = {name: entries[i.driver].link for name, i in self.bench.instruments.items()}
-        self._mounted = Mounted(self.twin, self.bench, lambda name: clocks[bus_of(self.bench, name)], links)
-        made = connections(self.bench, entries, clocks.__getitem__, coarse=coarse)
+        if lockstep is None:
+            options = {"sim_deadman_s": COARSE_DEADMAN_S} if coarse else {}
+            twin = build(spec(self.bench, entries, plan, options), seed)
+            if prepare is not None:
+                prepare(twin)
+            links = {name: entries[i.driver].link for name, i in self.bench.instruments.items()}
+            self._plant: Mounted | Lockstep = Mounted(
+                twin, self.bench, lambda name: clocks[bus_of(self.bench, name)], links
+            )
+        else:
+            lockstep.charge(batch(plan))
+            self._plant = lockstep
+        wrap = lockstep.line if lockstep else None
+        made = connections(self.bench, entries, clocks.__getitem__, coarse=coarse, wrap=wrap)
         instruments: Instruments = Threaded(made, clocks, wait=True) if threads else Inline(made, clocks)
         instruments.connect_all()
         self.problems = [
@@ -89,7 +105,7 @@ class Rehearsal:
             instruments,
             self.clock,
             record,
-            operator=self._mounted.answer,
+            operator=self._plant.answer,
             estop=estop,
             on_estop=on_estop,
         )
@@ -102,7 +118,15 @@ class Rehearsal:
     ) -> None:
         """Release ports and addresses."""
         self.controller.instruments.close()
-        self._mounted.__exit__(kind, error, trace)
+        if isinstance(self._plant, Mounted):
+            self._plant.__exit__(kind, error, trace)
+
+    @property
+    def twin(self) -> Twin:
+        """The plant of this process. Raises UsageError in lock-step, where it is behind its backdoor."""
+        if isinstance(self._plant, Lockstep):
+            raise UsageError("the plant of this bench is in another process; ask at its backdoor")
+        return self._plant.twin
 
     def submit(self, run_id: str, about: dict[str, Any], forecast: dict[str, Any] | None = None) -> None:
         """Put the plan's run and its start into the inbox."""

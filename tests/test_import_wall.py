@@ -13,6 +13,8 @@ ROOMS = [
     "labctl.analysis",
     "labctl.bench.api",
     "labctl.bench.schema",
+    "labctl.chaos.judge.observer",
+    "labctl.chaos.trial",
     "labctl.cli.main",
     "labctl.cli.run",
     "labctl.engine.machine",
@@ -28,6 +30,8 @@ ROOMS = [
     "labctl_simulators.plant",
 ]
 ALLOWED = {
+    "labctl.chaos.judge.observer": "import struct",
+    "labctl.chaos.trial": "import labctl.chaos.judge.observer, labctl.forecast, labctl_simulators.plant",
     "labctl.cli.main": "import labctl.forecast, labctl.report",
     "labctl.cli.run": "import labctl_simulators.plant",
     "labctl.engine.machine": "import transitions, labctl.protocol.plan, labctl.bench.schema",
@@ -120,6 +124,12 @@ def test_a_tree_that_obeys_every_contract_passes(tmp_path: Path) -> None:
             "labctl_drivers.eurotherm -> labctl.bench.schema",
         ),
         ("labctl_drivers.eurotherm", "import labctl", "labctl_drivers.eurotherm -> labctl"),
+        (
+            "labctl.chaos.judge.observer",
+            "import labctl.model.readings",
+            "labctl.chaos.judge is not allowed to import labctl.model",
+        ),
+        ("labctl.forecast", "import labctl.chaos.trial", "labctl.forecast -> labctl.chaos.trial"),
         ("labctl_simulators.plant", "import labctl.errors", "labctl_simulators.plant -> labctl.errors"),
         ("labctl_simulators.plant", "import labctl_drivers", "labctl_simulators.plant -> labctl_drivers"),
     ],
