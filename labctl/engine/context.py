@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from labctl.bench.schema import Bench, Chamber
-from labctl.model.limits import GUARD_NAMES, limit, protective_flow
+from labctl.model.limits import GUARD_NAMES, GUARDS_OF_INSTRUMENTS, limit, protective_flow
 from labctl.protocol.plan import AnyStep, Plan
 
 HEATING = ("tube_furnace", "oven", "solvent_dryer", "hotplate_stirrer")
@@ -36,20 +36,33 @@ class Facts:
 
 
 class Pulse(NamedTuple):
-    """The reading by which an instrument shows that it lives, how old it may be, and the tally of its silence."""
+    """The reading by which an instrument shows that it lives, and how old it may be."""
 
     instrument: str
     key: str
     max_age_s: float
-    silence: str
+
+
+class Watch(NamedTuple):
+    """A guard on a chamber; one that asks each instrument watches each apart.
+
+    tightened: the bench's stricter limits. alarm: the id of its alarm. timers: in the tally, one for each stage.
+    pulse: of the instrument that it asks, if it asks one.
+    """
+
+    guard: str
+    tightened: Mapping[str, float]
+    alarm: str
+    timers: tuple[str, str, str]
+    pulse: Pulse | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rig:
     """A chamber with its instruments by what they do. Names of readings are "instrument.signal".
 
-    thermometers: all that measure this chamber, the heater's own first. pulses: how its instruments show
-    that they live. cooling_tau_s: time constant of the expected cool-down, from the bench's measured cool-down time.
+    thermometers: all that measure this chamber, the heater's own first. watches: its guards, the graver first.
+    cooling_tau_s: time constant of the expected cool-down, from the bench's measured cool-down time.
     """
 
     name: str
@@ -70,9 +83,8 @@ class Rig:
     cooldown_s: float
     cooling_tau_s: float
     safe_state: tuple[str, ...]
-    guards: Mapping[str, Mapping[str, float]]
+    watches: tuple[Watch, ...]
     max_age_s: Mapping[str, float]
-    pulses: tuple[Pulse, ...]
     protective_sccm: float
 
 
@@ -120,13 +132,13 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
     others = tuple(n for n, i in members.items() if "thermometer" in i.provides)
     thermometers = ((heater,) if heater else ()) + others
     declared = {g.guard: dict(g.limits) for g in chamber.guards}
-    guards = {name: declared[name] for name in GUARD_NAMES if name in declared}
     volume = chamber.volume_cm3 or 0.0
     fact = facts.get(heater, Facts()) if heater else Facts()
     hot, cold = chamber.cooldown_from_c - bench.ambient_c, limit("T_gas_off") - bench.ambient_c
-    tightened = {k: v for g in guards.values() for k, v in g.items()}
+    tightened = {k: v for g in declared.values() for k, v in g.items()}
     maxima = [chamber.max_temperature_c, members[heater].limits.max_temperature_c if heater else None]
     max_age_s = {n: 2.5 * max(scan_s, i.every_s) for n, i in members.items()}
+    pulses = [Pulse(n, f"{n}.{PULSE[i.provides[0]]}", max_age_s[n]) for n, i in members.items()]
     return Rig(
         name=name,
         kind=chamber.kind,
@@ -146,11 +158,19 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         cooldown_s=chamber.cooldown_s,
         cooling_tau_s=chamber.cooldown_s / math.log(max(hot / cold, math.e)),
         safe_state=chamber.safe_state,
-        guards=guards,
+        watches=tuple(_watches(name, declared, pulses)),
         max_age_s=max_age_s,
-        pulses=tuple(
-            Pulse(n, f"{n}.{PULSE[i.provides[0]]}", max_age_s[n], f"{name}/{n}/silent_s")
-            for n, i in members.items()
-        ),
         protective_sccm=protective_flow(volume, tightened),
     )
+
+
+def _watches(
+    chamber: str, declared: Mapping[str, Mapping[str, float]], pulses: Iterable[Pulse]
+) -> Iterator[Watch]:
+    for guard in GUARD_NAMES:
+        if guard not in declared:
+            continue
+        for pulse in pulses if guard in GUARDS_OF_INSTRUMENTS else (None,):
+            what = guard if pulse is None else f"{pulse.instrument}/{guard}"
+            timers = (f"{chamber}/{what}/0", f"{chamber}/{what}/1", f"{chamber}/{what}/2")
+            yield Watch(guard, declared[guard], f"{chamber}/{what}", timers, pulse)

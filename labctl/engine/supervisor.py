@@ -32,15 +32,12 @@ def chambers_in_use(context: Context, state: BenchState) -> list[Rig]:
 
 def advance(scan: Scan, rig: Rig) -> None:
     """Watch one chamber for one scan: proofs, guards, leases, safe state, custody."""
-    chambers = scan.state.chambers
     if rig.gas is not None:
         watch_purge(scan, rig)
     if rig.kind in ("tube", "oven"):
         cold.watch_heat(scan, rig)
-    for name, tightened in rig.guards.items():
-        guards.GUARDS[name](scan, rig, chambers[rig.name], tightened)
-        chambers = scan.state.chambers
-    chamber = chambers[rig.name]
+    guards.watch(scan, rig)
+    chamber = scan.state.chambers[rig.name]
     if chamber.lease is not None:
         _renew(scan, rig, chamber)
     if chamber.safe is not None and not safe.is_done(chamber):

@@ -96,5 +96,8 @@ GUARD_NAMES = (
 )
 """The interlocks that a bench may put on a chamber."""
 
+GUARDS_OF_INSTRUMENTS = frozenset({"silent"})
+"""Those that watch every instrument of a chamber apart."""
+
 SAFE_ITEM_NAMES = ("heat_off", "safe_flow", "stir_slow", "open_circuit")
 """The items that a chamber's safe state may be made of."""

@@ -218,7 +218,7 @@ def test_nitrogen_below_80_percent_for_5_s_turns_the_heater_off_and_keeps_the_ga
     assert [(c.verb, c.args) for c in hands.commands if not c.renewal][-2:] == [
         ("heat_off", {}), ("set_flow", {"flow_sccm": 200.0}),
     ]  # fmt: skip
-    assert hands.state.alarms["tube/nitrogen"]["priority"] == "critical"
+    assert hands.state.alarms["tube/nitrogen_low"]["priority"] == "critical"
     hands.until(lambda: hands.run.state == "HELD", 10.0)
     assert hands.state.alarms == {}
 
@@ -301,7 +301,7 @@ def test_oxygen_while_hot_alarms_above_100_ppm_and_turns_the_heater_off_above_10
     assert hands.state.alarms == {}
     hands.values["oxygen.oxygen"] = 1000.0
     hands.go(5.0)
-    assert list(hands.state.alarms) == ["tube/oxygen"]
+    assert list(hands.state.alarms) == ["tube/oxygen_high"]
     assert hands.run.state == "RUNNING"
     hands.values["oxygen.oxygen"] = 1000.1
     hands.scan()
@@ -478,7 +478,7 @@ def test_nitrogen_that_fails_in_custody_is_alarmed() -> None:
     hands.until(lambda: hands.tube.custody is not None, 20.0)
     hands.nitrogen(False)
     hands.go(6.0)
-    assert "tube/nitrogen" in hands.state.alarms
+    assert "tube/nitrogen_lost" in hands.state.alarms
     hands.at(290.0)
     hands.go(600.0)
     assert "nitrogen_lost" in hands.tube.latched

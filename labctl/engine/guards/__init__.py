@@ -1,0 +1,32 @@
+"""Interlocks: what watches every chamber, whatever its run does.
+
+`GUARDS` is the whole of them. A bench file says which watch which chamber, and may tighten their limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from labctl.engine.context import Rig
+from labctl.engine.guards import cell, comms, gas, thermal
+from labctl.engine.guards.frame import Guard, judge, rest
+from labctl.engine.scan import Scan
+
+GUARDS: Mapping[str, Guard] = {
+    guard.name: guard for module in (thermal, gas, comms, cell) for guard in module.GUARDS
+}
+"""In the order in which they are asked: of two guards on one cause the graver comes first."""
+
+
+def watch(scan: Scan, rig: Rig) -> None:
+    """Ask every guard of a chamber once."""
+    for one in rig.watches:
+        guard = GUARDS[one.guard]
+        seen = guard.sees(scan, rig, scan.state.chambers[rig.name], one)
+        if seen is None:
+            rest(scan, rig, one)
+        else:
+            judge(scan, rig, guard, one, seen)
+
+
+__all__ = ["GUARDS", "Guard", "watch"]

@@ -1,0 +1,36 @@
+"""The guard on instruments that fall silent."""
+
+from __future__ import annotations
+
+from labctl.engine.context import Rig, Watch
+from labctl.engine.guards.frame import ALARM, HOLD, TRIP, Guard, Seen, Stage
+from labctl.engine.scan import Scan
+from labctl.engine.state import ChamberState
+from labctl.model.readings import SILENT
+
+
+def silent(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """An instrument in use does not answer. Without a witness the heat may stay; without heater or gas it may not."""
+    pulse = watch.pulse
+    assert pulse is not None
+    reading = scan.image.get(pulse.key)
+    if reading is not None and reading.quality is not SILENT and scan.now - reading.t_s <= pulse.max_age_s:
+        return None
+    name = pulse.instrument
+    since = scan.tally.get(watch.timers[0], scan.now)
+    message = f"{name} has not answered for {scan.now - since:.0f} s"
+    heats = name == rig.heater and chamber.energised
+    if name not in (rig.heater, rig.gas):
+        return Seen(message, scan.now - since, pulse.max_age_s, worst=HOLD, how="maintain")
+    return Seen(message, scan.now - since, pulse.max_age_s, worst=TRIP if heats else HOLD)
+
+
+GUARDS = (
+    Guard(
+        "silent",
+        silent,
+        (Stage(ALARM, "silent_alarm"), Stage(HOLD, "silent_hold"), Stage(TRIP, "silent_abort")),
+        on_bad="hold",
+        priority="high",
+    ),
+)

@@ -1,0 +1,155 @@
+"""What a guard is, and what becomes of what it sees.
+
+A guard is data and one pure question: what is wrong with this chamber, by what it reads now? The frame counts how
+long that lasts, and acts by the gravest stage that is due: alarm, hold or trip. By level: it asks every scan, before,
+during and after runs, and goes on acting while the answer stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, Literal, NamedTuple
+
+from labctl.engine import procedure, safe
+from labctl.engine.context import Rig, Watch
+from labctl.engine.scan import Scan
+from labctl.engine.state import ChamberState
+from labctl.model.limits import LIMITS, limit
+
+
+class Action(IntEnum):
+    """What a guard does, in order of gravity."""
+
+    ALARM = 1
+    """Tells people."""
+    HOLD = 2
+    """Takes the run to HOLDING; unlatched. Heat stays on only where `how` says maintain and all is proven good."""
+    TRIP = 3
+    """Aborts, and makes the chamber safe; latched until a person clears and resets it."""
+
+
+ALARM, HOLD, TRIP = Action
+
+Tightened = Mapping[str, float]
+
+
+class Seen(NamedTuple):
+    """What is wrong now, for the person at the furnace: what and where, the value and the limit that it broke.
+
+    worst: the gravest action that this justifies. how: a hold keeps the heat ("maintain") or ends it ("cool").
+    distrust: a sensor without a vote from now on.
+    """
+
+    message: str
+    value: float | None = None
+    bound: float = 0.0
+    worst: Action = TRIP
+    how: Literal["maintain", "cool"] = "cool"
+    distrust: str | None = None
+
+
+class Stage(NamedTuple):
+    """An action, and the limit that says for how long (s or scans) what is seen must last before. None: at once."""
+
+    action: Action
+    lasting: str | None = None
+
+
+class Guard(NamedTuple):
+    """One interlock.
+
+    sees: asked once a scan; None while nothing is wrong. stages: mildest first. on_bad: what it does about a reading
+    that is not good. priority: of its alarm. hidden_by: guards whose alarm says the same and more. bypass: whether a
+    supervisor may bypass it.
+    """
+
+    name: str
+    sees: Callable[[Scan, Rig, ChamberState, Watch], Seen | None]
+    stages: tuple[Stage, ...]
+    on_bad: Literal["trip", "hold", "alarm"]
+    priority: Literal["critical", "high", "medium", "low"] = "critical"
+    hidden_by: tuple[str, ...] = ()
+    bypass: bool = False
+
+
+def judge(scan: Scan, rig: Rig, guard: Guard, watch: Watch, seen: Seen) -> None:
+    """Something is wrong: raise the alarm and do what is due."""
+    due = None
+    for stage, timer in zip(guard.stages, watch.timers, strict=False):
+        if stage.action > seen.worst:
+            scan.tally.pop(timer, None)
+        elif _has_lasted(scan, stage, timer, watch):
+            due = stage
+    if due is None:
+        return
+    hidden = any(f"{rig.name}/{name}" in scan.state.alarms for name in guard.hidden_by)
+    if not hidden and watch.alarm not in scan.state.alarms:
+        run = scan.state.chambers[rig.name].run
+        scan.alarm(watch.alarm, True, seen.message, run=run, priority=guard.priority)
+    if due.action is HOLD:
+        _hold(scan, rig, guard.name, seen)
+    elif due.action is TRIP:
+        _trip(scan, rig, guard.name, seen)
+
+
+def rest(scan: Scan, rig: Rig, watch: Watch) -> None:
+    """Nothing is wrong: what lasted has ended, and the alarm returns."""
+    tally = scan.tally
+    for timer in watch.timers:
+        if timer in tally:
+            del tally[timer]
+    if scan.state.alarms and watch.alarm in scan.state.alarms:
+        scan.alarm(watch.alarm, False, "", run=scan.state.chambers[rig.name].run)
+
+
+def _has_lasted(scan: Scan, stage: Stage, timer: str, watch: Watch) -> bool:
+    if stage.lasting is None:
+        return True
+    counts_scans = LIMITS[stage.lasting].unit == "scans"
+    lasted = scan.add(timer, 1.0) if counts_scans else scan.lasting(timer, True)
+    return lasted >= limit(stage.lasting, watch.tightened)
+
+
+def _hold(scan: Scan, rig: Rig, guard: str, seen: Seen) -> None:
+    chamber = scan.state.chambers[rig.name]
+    run = scan.state.runs.get(chamber.run or "")
+    if run is not None and procedure.accepts(run, "HOLD"):
+        _note(scan, rig, guard, f"hold ({seen.how})", seen, latched=False)
+        procedure.command(
+            scan, run.run_id, "HOLD", reason=seen.message, actor=f"guard {guard}", hold=seen.how
+        )
+    elif seen.how == "cool" and chamber.lease is not None and chamber.safe is None:
+        _note(scan, rig, guard, "heater off", seen, latched=False)
+        safe.start(scan, rig, seen.message, "hold", chamber.run)
+    elif seen.how == "cool" and safe.is_ramping(chamber):
+        _note(scan, rig, guard, "heater off", seen, latched=False)
+        safe.end_ramp(scan, rig, chamber.run, seen.message)
+
+
+def _trip(scan: Scan, rig: Rig, guard: str, seen: Seen) -> None:
+    chamber = scan.state.chambers[rig.name]
+    if guard in chamber.latched:
+        return
+    _note(scan, rig, guard, "abort", seen, latched=True)
+    run = scan.state.runs.get(chamber.run or "")
+    if run is not None and procedure.accepts(run, "ABORT"):
+        procedure.command(scan, run.run_id, "ABORT", reason=seen.message, actor=f"guard {guard}")
+    else:
+        safe.start(scan, rig, seen.message, "abort", chamber.run)
+
+
+def _note(scan: Scan, rig: Rig, guard: str, action: str, seen: Seen, *, latched: bool) -> None:
+    chamber = scan.state.chambers[rig.name]
+    data: dict[str, Any] = {
+        "run": chamber.run or (chamber.custody or {}).get("run"),
+        "guard": guard,
+        "chamber": rig.name,
+        "action": action,
+        "message": seen.message,
+        "value": seen.value,
+        "limit": seen.bound,
+        "latched": latched,
+        "distrust": seen.distrust,
+    }
+    scan.emit("tripped", data, chamber.run)

@@ -1,0 +1,75 @@
+"""Guards on the atmosphere: nitrogen that fails, and oxygen that comes in."""
+
+from __future__ import annotations
+
+from labctl.engine.context import Rig, Watch
+from labctl.engine.guards.frame import ALARM, HOLD, TRIP, Guard, Seen, Stage
+from labctl.engine.scan import Scan
+from labctl.engine.state import ChamberState
+from labctl.model.limits import limit
+
+
+def _needs_gas(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> bool:
+    if chamber.atmosphere != "inert" or rig.gas is None:
+        return False
+    hot = max(scan.temperatures(rig), default=0.0) > limit("T_inert", watch.tightened)
+    return hot or chamber.lease is not None
+
+
+def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """Measured flow below protective_flow, or its controller silent."""
+    flow = scan.good(rig, rig.gas, "flow")
+    if (flow is not None and flow >= rig.protective_sccm) or not _needs_gas(scan, rig, chamber, watch):
+        return None
+    shown = "not measured" if flow is None else f"{flow:.0f} sccm"
+    message = f"{rig.name}: N2 lost ({shown}, protective flow is {rig.protective_sccm:.0f} sccm); heater off"
+    return Seen(message, flow, rig.protective_sccm)
+
+
+def nitrogen_low(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """Measured flow below 80 % of the commanded, or its controller silent."""
+    flow = scan.good(rig, rig.gas, "flow")
+    bound = limit("nitrogen_low_fraction", watch.tightened) * chamber.flow_sccm
+    if (flow is not None and flow >= bound) or not _needs_gas(scan, rig, chamber, watch):
+        return None
+    shown = "not measured" if flow is None else f"{flow:.0f} sccm"
+    message = f"{rig.name}: N2 is {shown}, below {bound:.0f} sccm; heater off, gas kept on"
+    return Seen(message, flow, bound)
+
+
+def oxygen_high(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """Oxygen while hot: an alarm above purge_oxygen, heater off above oxygen_trip. Only a high good reading acts."""
+    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    if oxygen is None or oxygen <= limit("purge_oxygen") or not _needs_gas(scan, rig, chamber, watch):
+        return None
+    bound = limit("oxygen_trip", watch.tightened)
+    if oxygen <= bound:
+        message = f"{rig.name}: {oxygen:.0f} ppm oxygen while hot; look for a leak"
+        return Seen(message, oxygen, limit("purge_oxygen"), worst=ALARM)
+    message = f"{rig.name}: {oxygen:.0f} ppm oxygen while hot, above {bound:.0f} ppm; heater off, gas kept on"
+    return Seen(message, oxygen, bound)
+
+
+GUARDS = (
+    Guard(
+        "nitrogen_lost",
+        nitrogen_lost,
+        (Stage(HOLD, "nitrogen_low_for"), Stage(TRIP, "nitrogen_lost_abort")),
+        on_bad="hold",
+    ),
+    Guard(
+        "nitrogen_low",
+        nitrogen_low,
+        (Stage(HOLD, "nitrogen_low_for"),),
+        on_bad="hold",
+        hidden_by=("nitrogen_lost",),
+    ),
+    Guard(
+        "oxygen_high",
+        oxygen_high,
+        (Stage(ALARM), Stage(HOLD, "trip_scans")),
+        on_bad="alarm",
+        priority="high",
+        bypass=True,
+    ),
+)
