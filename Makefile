@@ -15,7 +15,7 @@ DEV := .venv/.ready-dev
 BENCH := .venv-bench/.ready
 CHECKED := labctl drivers simulators tests examples
 
-.PHONY: help setup demo test test-browser docs lint format coverage bench wheel lock clean
+.PHONY: help setup demo test test-browser test-mbpoll docs lint format coverage bench wheel lock clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,9 @@ test: $(DEV)  ## Run the tests
 
 test-browser: $(DEV)  ## Open a report in a browser (needs chromium on the path)
 	.venv/bin/python -m pytest -q -m browser tests/browser
+
+test-mbpoll: $(DEV)  ## Poll the simulators with mbpoll (needs it on the path)
+	.venv/bin/python -m pytest -q -m mbpoll tests/strangers
 
 docs: $(DEV)  ## Renew the pages under docs/ that are made from the code
 	.venv/bin/python -m tests.docs
