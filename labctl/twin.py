@@ -71,9 +71,16 @@ def spec(
     }
     result: dict[str, Any] = {"name": bench.bench, "ambient_c": bench.ambient_c}
     result |= {"chambers": chambers, "instruments": instruments}
-    if plan is not None and plan.product is not None:
-        result["batch"] = {"product_mass_g": plan.product.mass_g} | plan.charge.model_dump()
+    if plan is not None:
+        result["batch"] = batch(plan)
     return result
+
+
+def batch(plan: Plan) -> dict[str, float]:
+    """What the operator of a twin makes for a plan: g of product and of each solvent; nothing: the usual gram."""
+    if plan.product is None:
+        return {}
+    return {"product_mass_g": plan.product.mass_g} | plan.charge.model_dump()
 
 
 class Mounted:
@@ -148,6 +155,7 @@ __all__ = [
     "PlantClock",
     "ServedBench",
     "Twin",
+    "batch",
     "build",
     "check_faults",
     "place_of",

@@ -18,6 +18,7 @@ def main(arguments: Namespace) -> int:
         "parameters": [],
         "bench": None,
         "simulate": True,
+        "lockstep": False,
         "speed": None,
         "faults": None,
         "yes": True,

@@ -23,7 +23,18 @@ def main(arguments: Namespace) -> int:
             raise UsageError("say on which bench: --bench DIR, or --simulate for the bundled simulated one")
         if arguments.seed is not None or arguments.speed is not None or arguments.faults is not None:
             raise UsageError("--seed, --speed and --faults belong to --simulate")
-    bench = chosen_bench(arguments.bench)
+    elif getattr(arguments, "capture", None) is not None:
+        raise UsageError("--capture is for a bench with wires; a simulated run can be repeated byte by byte")
+    if arguments.lockstep:
+        if not arguments.simulate or arguments.bench is None:
+            raise UsageError(
+                "--lockstep belongs to --simulate --bench DIR, of a bench that `labctl sim up` serves"
+            )
+        if arguments.seed is not None or arguments.speed is not None or arguments.faults is not None:
+            raise UsageError(
+                "in lock-step there is no --speed; --seed and --faults belong to `labctl sim up`"
+            )
+    served = bench = chosen_bench(arguments.bench)
     if arguments.simulate:
         from labctl.twin import twin_bench
 
@@ -38,7 +49,7 @@ def main(arguments: Namespace) -> int:
         return run_on_bench(bench, plan, text, unprotected, arguments)
     from labctl.cli.simulate import simulate
 
-    done = simulate(bench, plan, text, arguments)
+    done = simulate(bench, plan, text, arguments, served if arguments.lockstep else None)
     return tell(done.folder, done.run_id, arguments, done.wall_s, done.cpu_s)
 
 

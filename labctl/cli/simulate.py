@@ -27,6 +27,7 @@ from labctl.forecast import Rehearsal, forecast
 from labctl.protocol.plan import Plan, canonical
 from labctl.runtime.clock import VirtualClock, cpu_s, wall_s
 from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
+from labctl.runtime.lockstep import Lockstep
 from labctl.runtime.record import InStore
 from labctl.store import Store
 from labctl.twin import Backdoor, check_faults, schedule, spec
@@ -50,16 +51,29 @@ def run_id_of(plan: Plan, seed: int | None) -> str:
     return f"{plan.protocol}-{plan.plan_hash[:8]}" + ("" if seed is None else f"-s{seed}")
 
 
-def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace) -> Simulated:
+def simulate(
+    bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace, served: Bench | None = None
+) -> Simulated:
     """Run a plan on the twin of a bench until it has ended and everything is cold.
 
+    served: the bench as a simulator serves it: the run is in lock-step with that, over its wires.
     Raises PermissiveError when an instrument does not pass its audit, ForecastError when the plan does not complete on
     the nominal plant.
     """
+    if served is None:
+        return _simulate(bench, plan, protocol_text, arguments, None)
+    with Lockstep(served) as lockstep:
+        return _simulate(bench, plan, protocol_text, arguments, lockstep)
+
+
+def _simulate(
+    bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace, lockstep: Lockstep | None
+) -> Simulated:
     entries = drivers()
     faults = read_faults(arguments.faults) if arguments.faults else []
     check_faults(spec(bench, entries), faults)
-    run_id = run_id_of(plan, arguments.seed)
+    seed = lockstep.seed if lockstep else arguments.seed
+    run_id = run_id_of(plan, seed)
     folder = _new_folder(Path.cwd() / SIMULATED_RUNS, run_id)
     say(f"SIMULATED run {run_id}, in {folder}")
     if arguments.faults:
@@ -73,7 +87,7 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
     except LabctlError:
         rmtree(folder)  # nothing has run in it
         raise
-    clock = VirtualClock(arguments.speed)
+    clock = lockstep.clock if lockstep else VirtualClock(arguments.speed)
     started, cpu = wall_s(), cpu_s()
     with (
         Lock(folder) as lock,
@@ -82,26 +96,29 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
             bench,
             entries,
             plan,
-            seed=arguments.seed,
+            seed=seed,
             record=InStore(store, clock, empty(bench.chambers)),
             clock=clock,
             estop=folder / ESTOP,
             on_estop=lambda: acknowledge_estop(folder),
+            lockstep=lockstep,
+            threads=lockstep is not None,
         ) as rehearsal,
         ExitStack() as open_door,
     ):
         if rehearsal.problems:
             raise PermissiveError("; ".join(rehearsal.problems))
         controller = rehearsal.controller
-        schedule(rehearsal.twin, faults)
-        door = open_door.enter_context(
-            Backdoor(rehearsal.twin, lambda: min(clock.paced_now(), controller.next_s))
-        )
-        lock.say({"pid": os.getpid(), "backdoor": door.address})
+        behind = lockstep.bench.backdoor if lockstep else None
+        if behind is None:
+            schedule(rehearsal.twin, faults)
+            door = Backdoor(rehearsal.twin, lambda: min(clock.paced_now(), controller.next_s))
+            behind = open_door.enter_context(door).address
+        lock.say({"pid": os.getpid(), "backdoor": behind})
         about = {
             "title": plan.title,
             "simulated": True,
-            "seed": arguments.seed,
+            "seed": seed,
             "plan_document": store.put_document("plan", canonical(plan.model_dump(mode="json"))),
             "protocol": plan.protocol,
             "protocol_document": store.put_document("protocol", protocol_text),
@@ -117,6 +134,8 @@ def simulate(bench: Bench, plan: Plan, protocol_text: str, arguments: Namespace)
 
             with _stop_on_interrupt(rehearsal, run_id, progress, aftermath):
                 controller.run(over)
+        if lockstep is not None:
+            say(f"in lock-step: {controller.scans} scans, {lockstep.requests} requests over the wires")
         if faults:
             tell_faults(rehearsal.twin.faults.report())
             done = {"faults": rehearsal.twin.faults.report(), "log": rehearsal.twin.faults.applications()}

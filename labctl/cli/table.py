@@ -151,6 +151,11 @@ COMMANDS: tuple[Command, ...] = (
             SEED,
             SPEED,
             FAULTS,
+            option(
+                "--lockstep",
+                action="store_true",
+                help="with --simulate --bench: over the wires at which `labctl sim up` serves the bench, scan by scan",
+            ),
             option("--yes", action="store_true", help="do not ask before heating"),
             option(
                 "--attended",

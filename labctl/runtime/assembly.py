@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from labctl.bench.api import Clock, DriverEntry
+from labctl.bench.api import Clock, DriverEntry, Line
 from labctl.bench.schema import Bench, Instrument
 from labctl.engine.context import Facts
 from labctl.runtime.capture import Capture
@@ -38,18 +38,21 @@ def connections(
     coarse: bool = False,
     admit: Callable[[str], None] | None = None,
     capture: Capture | None = None,
+    wrap: Callable[[Line], Line] | None = None,
 ) -> dict[str, Connection]:
     """A connection, not yet open, for every instrument.
 
     `clock_of` by bus; `coarse`: no rate below the scan's; `admit`: asked before a line is opened, each time; `capture`:
-    told every byte and every call.
+    told every byte and every call; `wrap`: what is put around each line.
     """
     made = {}
     for name, instrument in bench.instruments.items():
         entry, bus = entries[instrument.driver], bus_of(bench, name)
         clock = clock_of(bus)
         tap = None if capture is None else capture.tap(name, clock)
-        line = open_line(instrument.address, clock, admit, tap)
+        line: Line = open_line(instrument.address, clock, admit, tap)
+        if wrap is not None:
+            line = wrap(line)
         driver = entry.factory(line, driver_options(instrument, entry))
         if capture is not None:
             driver = capture.narrated(name, driver)

@@ -148,7 +148,7 @@ class Plant:
         self.models: dict[str, str] = {}
         self.devices: dict[str, Device] = {}
         self.sessions: dict[str, Session] = {}
-        self.batch = Batch(**_known("batch", spec.get("batch", {}), Batch))
+        self.charge(spec.get("batch", {}))
         for name, instrument in spec.get("instruments", {}).items():
             self._attach(name, instrument)
         self._unplugged: set[str] = set()
@@ -177,6 +177,10 @@ class Plant:
             for live in ticks:
                 live(now)
         self.next_s = self.tick + 1.0
+
+    def charge(self, batch: Mapping[str, Any]) -> None:
+        """Begin another batch, on the lab bench; see `Batch`. Raises ValueError for what a batch does not have."""
+        self.batch = Batch(**_known("batch", batch, Batch))
 
     @property
     def batch_c(self) -> float:

@@ -32,6 +32,7 @@ class Backdoor:
         clock: the plant's clock, where it has one of its own; None: time belongs to who owns the twin.
         addresses: where the twin's instruments are served; these are what it claims.
         port: 0 takes a free one.
+        verbs: what else may be asked here; each takes and returns JSON values.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Backdoor:
         clock: PlantClock | None = None,
         addresses: Collection[str] = (),
         port: int = 0,
+        verbs: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         self.twin = twin
         self._now = now
@@ -51,6 +53,7 @@ class Backdoor:
             "claims": self.claims,
             "truth": self.truth,
             "answer": self.answer,
+            "charge": self.charge,
             "fault": self.fault,
             "clear": self.clear,
             "faults": self.faults,
@@ -60,10 +63,13 @@ class Backdoor:
             "pause": self.pause,
             "resume": self.resume,
             "speed": self.speed,
+            **(verbs or {}),
         }
         answer = self._answer
 
         class Handler(socketserver.StreamRequestHandler):
+            disable_nagle_algorithm = True
+
             def handle(self) -> None:
                 while line := self.rfile.readline(LONGEST_LINE):
                     self.wfile.write(json.dumps(answer(line), allow_nan=False).encode() + b"\n")
@@ -104,6 +110,11 @@ class Backdoor:
         """What the simulated operator enters, after doing what the prompt asks."""
         self._catch_up()
         return self.twin.entered(prompt)
+
+    def charge(self, batch: Mapping[str, Any]) -> None:
+        """Have the simulated operator begin another batch, e.g. {"product_mass_g": 2.0}."""
+        with self.twin.lock:
+            self.twin.plant.charge(batch)
 
     def fault(self, **fault: Any) -> int:
         """Schedule a fault, at `at_s` of plant time or `in_s` from now. Returns its number."""
@@ -175,5 +186,5 @@ class Backdoor:
             if verb is None:
                 raise ValueError(f"this door knows {', '.join(self._verbs)}")
             return {"ok": True, "result": verb(**asked)}
-        except (ValueError, TypeError, KeyError, AttributeError, OperatorError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OSError, OperatorError) as error:
             return {"ok": False, "error": str(error) or type(error).__name__}

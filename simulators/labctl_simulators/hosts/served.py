@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from labctl_simulators.hosts.backdoor import Backdoor
 from labctl_simulators.hosts.clock import PlantClock
@@ -87,14 +87,19 @@ class ServedBench:
                 hosts.append(made)
                 twin.links[name] = made
             self.backdoor = Backdoor(
-                twin, clock.now, clock=clock, addresses=self.addresses.values(), port=backdoor_port
+                twin,
+                clock.now,
+                clock=clock,
+                addresses=self.addresses.values(),
+                port=backdoor_port,
+                verbs={"lockstep": self.lockstep, "carry": self.carry},
             )
-            self._hosts = hosts
+            self._hosts = dict(zip(places, hosts, strict=True))
             undo.pop_all()
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
-            for host in self._hosts:
+            for host in self._hosts.values():
                 opened.enter_context(host)
             opened.enter_context(self.backdoor)
             beat = threading.Thread(target=self._beat, daemon=True)
@@ -106,6 +111,20 @@ class ServedBench:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    def lockstep(self, on: bool) -> dict[str, Any]:
+        """Leave time to the one who asks: it stands still, and no instrument answers but to `carry`.
+
+        Returns the plant's time, its seed, and the address of each instrument by name.
+        """
+        self.clock.pause()
+        for host in self._hosts.values():
+            host.lockstep(on)
+        return {"t": self.clock.now(), "seed": self.twin.plant.seed, "lines": self.addresses}
+
+    def carry(self, line: str, size: int, now_s: float) -> list[tuple[float, int]]:
+        """See `Pump.carry`, for the line of an instrument."""
+        return self._hosts[line].carry(size, now_s)
 
     def _beat(self) -> None:
         now: Callable[[], float] = self.clock.now
