@@ -46,7 +46,7 @@ def run_on_bench(
     _summary(plan, planned, folder)
     if not arguments.yes and not _agreed():
         raise PermissiveError("nothing was started; answer y, or give --yes")
-    start_detached(folder)
+    start_detached(folder, arguments.capture)
     run_id = f"{plan.protocol}-{plan.plan_hash[:8]}-{utc_now_ms() // 1000}"
     _submit(folder, plan, protocol_text, planned, run_id, arguments.attended)
     say(f"run {run_id} is under way; Ctrl-C only detaches")

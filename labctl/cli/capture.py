@@ -82,7 +82,7 @@ def _captured(bench: Bench, clock: BusClock | RealClock, arguments: Namespace) -
         try:
             for connection in made.values():
                 connect(connection)
-            capture.begin({n: c.audit.identity for n, c in made.items() if c.audit is not None}, began)
+            capture.begin(made, began)
             say(f"capturing {', '.join(made)} for {arguments.lasts:g} s; Ctrl-C ends it sooner")
             provides = {n: i.provides if arguments.exercise else () for n, i in bench.instruments.items()}
             _converse(made, clock, start_s + arguments.lasts, provides)
@@ -91,7 +91,7 @@ def _captured(bench: Bench, clock: BusClock | RealClock, arguments: Namespace) -
                 connection.driver.close()
             capture.close()
     if capture.transcript.problem:
-        raise UsageError(f"the transcript is not whole: {capture.transcript.problem}")
+        return UsageError.exit_code  # and it was said
     print(arguments.output)
     if silent := [f"{name}: {c.problem}" for name, c in made.items() if c.problem]:
         raise InstrumentError("; ".join(silent))

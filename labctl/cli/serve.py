@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from labctl.cli.terminal import say
-from labctl.errors import ControllerError
+from labctl.errors import ControllerError, UsageError
 from labctl.runtime.clock import nap, wall_s
 from labctl.runtime.folder import controller_of
 from labctl.runtime.serve import Server
@@ -22,24 +22,35 @@ _STARTED: list[subprocess.Popen[bytes]] = []
 
 def main(arguments: Namespace) -> int:
     """Serve until told to leave (SIGTERM, Ctrl-C), which first stops runs and waits until everything is cold."""
-    server = Server(arguments.bench, until_idle=getattr(arguments, "until_idle", False))
+    server = Server(
+        arguments.bench, until_idle=getattr(arguments, "until_idle", False), capture=arguments.capture
+    )
     say(f"{arguments.bench}: controller started; Ctrl-C leaves once everything is safe and cold")
     server.run()
     return 0
 
 
-def start_detached(folder: Path) -> None:
+def start_detached(folder: Path, capture: Path | None = None) -> None:
     """Start a controller in a session of its own, if none runs, and wait until it serves.
 
-    It outlives this terminal. Raises ControllerError.
+    It outlives this terminal. `capture`: where it keeps transcripts. Raises ControllerError, and UsageError when one
+    runs already that captures nothing, or elsewhere.
     """
     child = None
+    command = [sys.executable, "-m", "labctl", "serve", "--bench", str(folder), "--until-idle"]
+    if capture is not None:
+        command += ["--capture", str(capture.resolve())]
+        if (controller := controller_of(folder)) is not None:
+            raise UsageError(
+                f"process {controller['pid']} controls {folder} already, and where it captures was said when it began;"
+                " run without --capture, or wait until it has left"
+            )
     deadline = wall_s() + STARTS_WITHIN_S
     while not ((controller := controller_of(folder)) or {}).get("serving"):
         if child is None and controller is None:
             with (folder / LOG).open("ab") as log:
                 child = subprocess.Popen(
-                    [sys.executable, "-m", "labctl", "serve", "--bench", str(folder), "--until-idle"],
+                    command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

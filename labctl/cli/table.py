@@ -78,6 +78,9 @@ REPORT = (
 RUN = option("run", metavar="RUN", nargs="?", help="run id (default: the only or newest run)")
 REASON = option("--reason", metavar="TEXT", default="", help="why; kept in the record")
 BY = option("--by", metavar="NAME", help="who (default: your login name)")
+CAPTURE = option(
+    "--capture", metavar="FOLDER", type=folder, help="keep transcripts of every line of the bench there"
+)
 OUTPUT = option("-o", "--output", metavar="FILE", type=file, help="write here instead")
 
 
@@ -162,6 +165,7 @@ COMMANDS: tuple[Command, ...] = (
                 metavar="NAME",
                 help="who stays beside a bench that lacks protective signals; kept in the record",
             ),
+            CAPTURE,
             *REPORT,
             JSON,
         ),
@@ -178,6 +182,7 @@ COMMANDS: tuple[Command, ...] = (
         (
             BENCH,
             option("--until-idle", action="store_true", help="leave when nothing has run for a minute"),
+            CAPTURE,
         ),
         group="Run",
     ),

@@ -12,6 +12,7 @@ from typing import Any
 from labctl.bench.api import Audit, Clock, Driver, InstrumentError, Reading
 from labctl.bench.discovery import GROUP
 from labctl.bench.schema import Bench
+from labctl.runtime.instruments import Connection
 from labctl.runtime.transcript import (
     ANSWERED,
     ASKED,
@@ -60,7 +61,7 @@ class LineTap:
         """See `Tap`."""
         now = self._clock.now()
         if not data or now - self._since_s > ONE_LINE_S:
-            self._flush()
+            self.flush()
         if not data:
             self.note(RECEIVED, b"")
             return
@@ -79,10 +80,11 @@ class LineTap:
 
     def note(self, sign: str, what: bytes | str) -> None:
         """A line of the transcript, after what came before it."""
-        self._flush()
+        self.flush()
         self._transcript.write(sign, self._clock.now() - self._start_s, self._name, what)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what has come, whether more of it comes or not."""
         came, self._came = self._came, b""
         if came:
             self._transcript.write(RECEIVED, self._until_s - self._start_s, self._name, came)
@@ -155,7 +157,7 @@ class Capture:
         capture = to_file(Path("furnace.transcript"), bench, clock.now())
         made = connections(bench, entries, clock_of, capture=capture)
         (connect)
-        capture.begin({name: c.audit.identity for name, c in made.items() if c.audit}, clock.utc_ms(start_s))
+        capture.begin(made, utc_ms)
         (work)
         capture.close()
     """
@@ -177,12 +179,10 @@ class Capture:
         self._options[name] = driver.options
         return Narrated(driver, self._taps[name])
 
-    def begin(self, identities: Mapping[str, Mapping[str, str]], begins_utc_ms: int) -> None:
+    def begin(self, connected: Mapping[str, Connection], begins_utc_ms: int) -> None:
         """Write the header, once it is known what is connected."""
         begins = datetime.fromtimestamp(begins_utc_ms / 1000, UTC).isoformat(timespec="milliseconds")
-        described = {
-            name: self._described(name, dict(identities.get(name, {}))) for name in sorted(self._taps)
-        }
+        described = {name: self._described(name, connected[name].audit) for name in self._taps}
         header = Header(
             labctl=version(DISTRIBUTION),
             bench=self._bench.bench,
@@ -194,10 +194,13 @@ class Capture:
 
     def close(self) -> None:
         """The end of the transcript."""
+        for tap in self._taps.values():
+            tap.flush()
         self.transcript.close()
 
-    def _described(self, name: str, identity: dict[str, str]) -> Captured:
+    def _described(self, name: str, audit: Audit | None) -> Captured:
         instrument = self._bench.instruments[name]
+        identity = dict(audit.identity) if audit is not None else {}
         return Captured(
             driver=instrument.driver,
             version=_version_of(instrument.driver),

@@ -22,6 +22,7 @@ from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
 from labctl.runtime.backdoor import Backdoor, answers, ascertained
+from labctl.runtime.capture import to_folder
 from labctl.runtime.clock import RealClock, nap, wall_s
 from labctl.runtime.controller import Controller
 from labctl.runtime.folder import (
@@ -46,8 +47,11 @@ IDLE_EXIT_S = 60.0
 class Server:
     """The controller process of a bench folder."""
 
-    def __init__(self, folder: Path, *, until_idle: bool) -> None:
-        """Take the lock, open the memory, find out where the bench was left. Raises BenchLockedError, StoreError."""
+    def __init__(self, folder: Path, *, until_idle: bool, capture: Path | None = None) -> None:
+        """Take the lock, open the memory, find out where the bench was left. Raises BenchLockedError, StoreError.
+
+        capture: folder for transcripts of every line.
+        """
         self.folder = folder
         self.bench = ascertained(load_bench(folder))
         if self.bench.in_process:
@@ -55,6 +59,7 @@ class Server:
                 f"{folder}: every instrument is simulated; use `labctl run PROTOCOL --simulate --bench {folder}`"
             )
         self._until_idle = until_idle
+        self._capture_to = capture
         self._leave = False
         with ExitStack() as undo:
             self._lock = undo.enter_context(Lock(folder))
@@ -69,7 +74,18 @@ class Server:
         self._entries = drivers()
         clock = RealClock(self._store.mono_s + 1.0, self.bench.speed)
         door = Backdoor(self.bench.backdoor) if self.bench.simulated and self.bench.backdoor else None
-        made = connections(self.bench, self._entries, lambda bus: clock, admit=door.admit if door else None)
+        start_s = clock.now()
+        self._began_utc_ms = clock.utc_ms(start_s)
+        self._capture = None
+        if self._capture_to is not None:
+            self._capture = to_folder(self._capture_to, self.bench, start_s, self._began_utc_ms)
+        made = connections(
+            self.bench,
+            self._entries,
+            lambda bus: clock,
+            admit=door.admit if door else None,
+            capture=self._capture,
+        )
         self._instruments = Threaded(made, {bus_of(self.bench, n): clock for n in made}, wait=False)
         context = compile_bench(self.bench, facts(self.bench, self._entries), self._plans(state))
         self.controller = _ServingController(
@@ -91,6 +107,8 @@ class Server:
             signal.signal(number, self._told_to_leave)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._instruments.connect_all()
+        if self._capture is not None:
+            self._capture.begin(self._instruments.connections, self._began_utc_ms)
         self._note_audits()
         self._lock.say({"pid": os.getpid(), "serving": True})
         controller = self.controller
@@ -110,6 +128,8 @@ class Server:
             raise
         finally:
             self._instruments.close()
+            if self._capture is not None:
+                self._capture.close()
             self._store.close()
             self._lock.__exit__(None, None, None)
 

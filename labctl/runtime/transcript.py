@@ -16,8 +16,10 @@ since `begins`. Pieces of one reply that come within `ONE_LINE_S` are one line, 
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -82,7 +84,7 @@ class Transcript:
     """A transcript that is being written, by as many threads as there are lines.
 
     A long one goes on in further parts, of which the first and the newest are kept. A file that cannot be written is
-    given up with `problem`: no run ends because of its transcript.
+    given up with `problem`, which is said on stderr: no run ends because of its transcript.
     """
 
     def __init__(self, path_of: Callable[[int], Path], *, part_bytes: int, parts: int) -> None:
@@ -130,7 +132,7 @@ class Transcript:
         if self._size + len(text) > self._part_bytes:
             self._end("full")
             if self._parts == 1:
-                self.problem = f"full at {self._part_bytes / 1e6:g} MB"
+                self._give_up(f"{self._path_of(1)}: full at {self._part_bytes / 1e6:g} MB")
                 return
             self._next_part()
         self._guarded(lambda file: file.write(f"{text}\n"))
@@ -146,7 +148,7 @@ class Transcript:
             if self._part > self._parts:
                 self._path_of(self._part - self._parts + 1).unlink(missing_ok=True)
         except OSError as error:
-            self.problem = f"{path}: {error.strerror}"
+            self._give_up(f"{path}: {error.strerror}")
             return
         self._guarded(lambda file: file.write(self._head(self._part)))  # type: ignore[misc]
 
@@ -162,7 +164,14 @@ class Transcript:
         try:
             do(self._file)
         except OSError as error:
-            self.problem, self._file = f"{self._file.name}: {error.strerror}", None
+            self._give_up(f"{self._file.name}: {error.strerror}")
+
+    def _give_up(self, problem: str) -> None:
+        file, self.problem, self._file = self._file, problem, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+        print(f"labctl: the transcript ends here: {problem}", file=sys.stderr, flush=True)
 
 
 def read_transcript(path: Path) -> tuple[Header, list[Entry]]:
