@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from labctl.engine import safe
 from labctl.engine.cold import gas_may_stop, is_open_cold
 from labctl.engine.context import Rig
@@ -38,6 +40,21 @@ def advance(scan: Scan, rig: Rig) -> None:
         scan.emit("custody_closed", {"chamber": rig.name})
         _return_alarms(scan, rig, None)
         scan.forget(f"{rig.name}/")
+
+
+def keep_gas(scan: Scan, rig: Rig) -> None:
+    """Gas that a chamber made safe lives by is asked for again when its controller has lost the setpoint.
+
+    A controller that was without power, or a hand at its panel, would else leave hot carbon in air.
+    """
+    chamber, asked = scan.state.chambers[rig.name], f"{rig.name}/gas_asked_s"
+    setpoint = scan.good(rig, rig.gas, "flow_setpoint")
+    lost = setpoint is not None and setpoint < limit("nitrogen_low_fraction") * chamber.flow_sccm
+    if not lost or rig.gas is None or scan.now - scan.tally.get(asked, -math.inf) < limit("item_retry"):
+        return
+    scan.tally[asked] = scan.now
+    args = {"flow_sccm": chamber.flow_sccm}
+    scan.send(rig, rig.gas, "set_flow", args, why=f"{rig.gas} has lost its setpoint")
 
 
 def _advance_gas(scan: Scan, rig: Rig, gas: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -236,6 +237,27 @@ def test_custody_keeps_the_gas_until_two_agree_for_ten_minutes_and_closes_when_i
     assert not hands.tube.energised
     assert not hands.tube.purged
     assert not [k for k in hands.state.tally if k.startswith("tube/")]
+
+
+def held_cool() -> Hands:
+    hands = hot()
+    hands.nitrogen(False)
+    hands.until(lambda: hands.run.state == "HOLDING", 10.0)
+    hands.nitrogen(True)
+    hands.until(lambda: hands.run.state == "HELD", 60.0)
+    return hands
+
+
+@pytest.mark.parametrize("made_safe", [in_custody, held_cool])
+def test_a_flow_controller_that_lost_its_setpoint_beside_a_hot_tube_is_asked_again(
+    made_safe: Callable[[], Hands],
+) -> None:
+    hands = made_safe()
+    asked = len(hands.sent("set_flow"))
+    hands.values["nitrogen.flow_setpoint"] = hands.values["nitrogen.flow"] = 0.0
+    hands.go(2.0)
+    assert [c.args for c in hands.sent("set_flow")[asked:]] == [{"flow_sccm": 200.0}]
+    assert hands.values["nitrogen.flow"] == 200.0
 
 
 def test_what_two_thermometers_agreed_on_while_it_was_heated_stops_no_gas() -> None:

@@ -65,25 +65,35 @@ def gas_returns(o: Observer) -> str | None:
 
 
 def over_temperature(o: Observer) -> str | None:
-    """The tube is not heated beyond the highest setpoint of the stage + 25 K for longer than a trip takes."""
+    """The tube is not heated beyond the highest setpoint of the stage + 25 K for longer than a trip takes.
+
+    What a stuck relay has heated is excused until it has cooled down again.
+    """
     s = o.now
     assert s is not None
     highest = o.heating.get("furnace")
-    if highest is None or _forced(o):
+    beyond = -1.0 if highest is None else s.tube_c - highest - OVER_K - TOLERANCE_K
+    if beyond <= 0.0 or _forced(o):
         o.lasting("over_temperature", False)
+        o.lasting("too hot by force", _forced(o) and beyond > 0.0)
         return None
-    beyond = s.tube_c - highest - OVER_K - TOLERANCE_K
-    lasted = o.lasting("over_temperature", beyond > 0.0 and s.heater_w > 0.0)
+    if o.lasting("too hot by force", o.is_lasting("too hot by force")):
+        return None
+    lasted = o.lasting("over_temperature", s.heater_w > 0.0)
     if lasted > GRACE_S or beyond > OVERSHOOT_K:
         return f"{s.tube_c:.0f} degC with {s.heater_w:.0f} W, and {highest:.0f} degC was asked for"
     return None
 
 
 def off_is_off(o: Observer) -> str | None:
-    """Nothing asks the furnace to heat, and it does not."""
+    """Nothing asks the furnace to heat, and it does not.
+
+    A controller locked at its panel refuses to be switched off: its own ramp to 20 degC takes the heat away.
+    """
     s = o.now
     assert s is not None
-    on = "furnace" not in o.heating and s.heater_w > 0.0 and not _forced(o)
+    locked = o.acts("furnace", "local_lock")
+    on = "furnace" not in o.heating and s.heater_w > 0.0 and not locked and not _forced(o)
     lasted = o.lasting("off_is_off", on)
     return (
         f"{s.heater_w:.0f} W for {lasted:.0f} s after it was switched off" if lasted > SAFE_S + 2.0 else None
@@ -91,10 +101,11 @@ def off_is_off(o: Observer) -> str | None:
 
 
 def oven_off_is_off(o: Observer) -> str | None:
-    """The same for the oven, whose power falls to nothing when its setpoint is below the room."""
+    """The same for the oven, when it can hear: it has no lease, and goes on at its last setpoint while it cannot."""
     s = o.now
     assert s is not None
-    on = "oven" not in o.heating and s.oven_w > 0.0 and not o.acts("oven", "heater_stuck")
+    hindered = o.deaf("oven") or o.acts("oven", "heater_stuck")
+    on = "oven" not in o.heating and s.oven_w > 0.0 and not hindered
     lasted = o.lasting("oven_off_is_off", on)
     return f"{s.oven_w:.0f} W for {lasted:.0f} s after it was switched off" if lasted > 2 * SAFE_S else None
 
@@ -124,13 +135,13 @@ def gas_is_never_commanded_away(o: Observer, role: str, asked: Asked, t_s: float
 def intent_first(o: Observer, role: str, asked: Asked, t_s: float) -> str | None:
     """I3: nothing energises without a row in the journal that allows it, nor beyond what it allows.
 
-    In the scan in which a heater is switched off a last renewal may go out before.
+    In the scan in which a lease ends or changes a last renewal of it may go out before.
     """
     if not asked.energises:
         return None
     allowed, lapsed = o.leases.get(role), o.lapsed.get(role)
-    if allowed is None and lapsed is not None and t_s - lapsed[1] < SCAN_S:
-        allowed = lapsed[0]
+    if lapsed is not None and t_s - lapsed[1] < SCAN_S:
+        allowed = max(lapsed[0], allowed or 0.0)
     if allowed is None:
         return f"{role}: {asked.what} {asked.value:g} without an intent"
     if asked.what == "setpoint" and asked.value > allowed + 0.06:

@@ -12,6 +12,12 @@ from typing import Any, NamedTuple
 
 from labctl.chaos.judge.wire import Asked
 
+DEAF = (
+    "drop", "refuse", "disconnect", "corrupt", "wrong_unit", "exception", "busy", "local_lock", "setpoints_ignored",
+    "valve_hold", "power", "delay", "question_mark", "eeprom_worn",
+)  # fmt: skip
+"""Faults under which an instrument may not hear, or not do, what it is asked."""
+
 
 class Sample(NamedTuple):
     """What is really the case in one second. Powers in W, temperatures in degC, flow in sccm, oxygen in ppm.
@@ -73,7 +79,7 @@ class Observer:
     each_second, on_bytes, on_word, at_end: the invariants, by name; each returns what is wrong, or None. They read:
 
     now: the newest sample. flow_sccm: last asked for on the wire. heating: by role, the highest setpoint asked for on
-    the wire since the heater was last asked to be off. off_s: by role, since when nothing asks it to heat.
+    the wire since the heater was last asked to be off. off_s: by role, when that was last asked.
     leases: by role, what the journal allows; lapsed: what it last allowed, until when. latched: guards that have
     tripped, by chamber. states: of runs. washed_cm3: true volume since the last interruption.
     soaked_s: seconds that the sample really spent at each soak, by (target, band).
@@ -103,7 +109,6 @@ class Observer:
     violations: list[Violation] = field(default_factory=list)
     asked_flows: list[tuple[float, float]] = field(default_factory=list)
     safe_since: dict[str, float] = field(default_factory=dict)
-    off_asked_s: dict[str, float] = field(default_factory=dict)
     words: list[Said] = field(default_factory=list)
     _since: dict[str, float] = field(default_factory=dict)
     _dry_s: float = 0.0
@@ -160,6 +165,14 @@ class Observer:
             return 0.0
         return self.now.t_s - self._since.setdefault(key, self.now.t_s)
 
+    def is_lasting(self, key: str) -> bool:
+        """Whether that held in the second before."""
+        return key in self._since
+
+    def deaf(self, role: str) -> bool:
+        """Whether what is asked of an instrument may not reach it, or not be carried out."""
+        return self.acts(role, *DEAF)
+
     def acts(self, role: str, *kinds: str) -> bool:
         """Whether one of these faults acts now."""
         return self.now is not None and any((role, kind) in self.now.acting for kind in kinds)
@@ -175,21 +188,18 @@ class Observer:
             case "flow":
                 self.flow_sccm = request.value
                 self.asked_flows.append((t_s, request.value))
-            case "setpoint" if request.energises:
-                self.heating[role] = max(request.value, self.heating.get(role, 0.0))
-                self.off_s.pop(role, None)
-            case "manual" | "off":
+            case "setpoint" | "output" if request.energises:
+                level = request.value if request.what == "setpoint" else self.heating.get(role, 0.0)
+                self.heating[role] = max(level, self.heating.get(role, 0.0))
+            case "setpoint" | "output" | "manual" | "off":
                 self.heating.pop(role, None)
-                self.off_s.setdefault(role, t_s)
-                self.off_asked_s[role] = t_s
-            case "setpoint" if role == "oven":
-                self.heating.pop(role, None)
-                self.off_s.setdefault(role, t_s)
-                self.off_asked_s[role] = t_s
+                self.off_s[role] = t_s
 
 
 def _intent(o: Observer, word: Said) -> None:
     role = o.bounds.names[word.data["instrument"]]
+    if role in o.leases and word.data["verb"] != "set_flow":
+        o.lapsed[role] = (o.leases[role], word.t_s)
     match word.data["verb"]:
         case "heat":
             o.leases[role] = word.data["args"]["target_c"]
@@ -198,8 +208,7 @@ def _intent(o: Observer, word: Said) -> None:
         case "stir":
             o.leases[role] = word.data["args"]["speed_rpm"]
         case "heat_off" | "open_circuit" | "stir_off" if role != "stirrer" or word.data["verb"] == "stir_off":
-            if role in o.leases:
-                o.lapsed[role] = (o.leases.pop(role), word.t_s)
+            o.leases.pop(role, None)
 
 
 def _tripped(o: Observer, word: Said) -> None:
