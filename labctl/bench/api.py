@@ -122,6 +122,11 @@ class Audit:
         """All items passed."""
         return all(item.ok for item in self.items)
 
+    def to_json(self) -> dict[str, Any]:
+        """Identity and every item, as JSON values for the journal and for faces."""
+        items = [{"item": i.name, "found": i.found, "wanted": i.wanted, "ok": i.ok} for i in self.items]
+        return {"identity": dict(self.identity), "items": items}
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:

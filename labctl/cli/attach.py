@@ -21,6 +21,7 @@ from labctl.forecast import Forecast, forecast
 from labctl.protocol.plan import Plan, canonical
 from labctl.report import numbers
 from labctl.runtime.clock import nap, utc_now_ms, wall_s
+from labctl.runtime.commissioned import barred_from
 from labctl.runtime.folder import DATABASE, controller_of
 from labctl.store.reader import Reader
 
@@ -37,6 +38,8 @@ def run_on_bench(
     folder: Path = arguments.bench
     if bench.in_process:
         raise UsageError(f"{folder}: every instrument is simulated; add --simulate")
+    if barred := barred_from(plan, bench, drivers(), folder):  # which its controller would say too
+        raise PermissiveError("nothing may be energised on this bench yet:\n  " + "\n  ".join(barred))
     if unprotected and not arguments.attended:
         raise PermissiveError(
             "this bench may not heat unattended; say who stays beside it with --attended NAME:\n"

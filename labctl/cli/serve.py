@@ -10,7 +10,7 @@ from pathlib import Path
 from labctl.cli.terminal import say
 from labctl.errors import ControllerError, UsageError
 from labctl.runtime.clock import nap, wall_s
-from labctl.runtime.folder import controller_of
+from labctl.runtime.folder import controller_of, locked
 from labctl.runtime.serve import Server
 
 STARTS_WITHIN_S = 30.0
@@ -47,6 +47,8 @@ def start_detached(folder: Path, capture: Path | None = None) -> None:
             )
     deadline = wall_s() + STARTS_WITHIN_S
     while not ((controller := controller_of(folder)) or {}).get("serving"):
+        if controller is not None and "doing" in controller:
+            raise locked(folder, controller)
         if child is None and controller is None:
             with (folder / LOG).open("ab") as log:
                 child = subprocess.Popen(

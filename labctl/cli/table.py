@@ -232,6 +232,37 @@ COMMANDS: tuple[Command, ...] = (
         group="Steer a run",
     ),
     Command(
+        "commission",
+        "record that a real instrument is what its driver takes it for; it does not heat before",
+        "labctl.cli.commission:main",
+        (
+            option("instrument", metavar="INSTRUMENT", help="by its name in the bench file"),
+            option("--by", metavar="NAME", help="who stands for it; kept in the record"),
+            option(
+                "--answers", metavar="FILE", type=existing_file, help="YAML with the answers; asks nothing"
+            ),
+            option("--questions", action="store_true", help="print such a file to fill in, and do nothing"),
+            option(
+                "--cooldown",
+                metavar="TIME",
+                type=duration,
+                help="measured, from the bench file's cooldown_from_c to 100 degC",
+            ),
+            option("--cooldown-from", metavar="RUN", help="take the cool-down from the record of a run"),
+            option("--void", action="store_true", help="it holds no longer, for example after a repair"),
+            REASON,
+            BENCH,
+            JSON,
+        ),
+        group="Prepare",
+        examples=(
+            "labctl commission furnace --by 'A. Curie'",
+            "labctl commission furnace --questions > furnace.yaml",
+            "labctl commission furnace --by 'A. Curie' --answers furnace.yaml --cooldown '3 h'",
+            "labctl commission furnace --void --by 'A. Curie' --reason 'new thermocouple'",
+        ),
+    ),
+    Command(
         "runs",
         "list, show and export runs",
         group="Look back",

@@ -6,6 +6,7 @@ from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 
+from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench
 from labctl.cli.findings import count, print_findings
@@ -15,8 +16,12 @@ from labctl.errors import Finding, ValidationError
 from labctl.protocol.plan import Plan
 from labctl.protocol.validation import check
 from labctl.runtime.backdoor import ascertained
+from labctl.runtime.commissioned import barred_from
 
 BUNDLED_BENCH = "standard"
+
+NOT_COMMISSIONED = "SAFE-006"
+"""Rule of the finding that nothing may be energised yet with an instrument of the bench."""
 
 
 def main(arguments: Namespace) -> int:
@@ -49,4 +54,8 @@ def chosen_bench(folder: Path | None) -> Bench:
 def checked(arguments: Namespace, bench: Bench) -> tuple[Plan | None, list[Finding]]:
     """The plan of `arguments.protocol` with `arguments.parameters` on a bench, and all findings."""
     place = None if Path(arguments.protocol).is_file() else arguments.bench
-    return check(arguments.protocol, once(arguments.parameters), bench, place)
+    plan, findings = check(arguments.protocol, once(arguments.parameters), bench, place)
+    if plan is not None and arguments.bench is not None:
+        barred = barred_from(plan, bench, drivers(), arguments.bench)
+        findings += [Finding(NOT_COMMISSIONED, "warning", reason) for reason in barred]
+    return plan, findings

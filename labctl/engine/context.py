@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from labctl.bench.schema import Bench, Chamber
@@ -90,13 +90,17 @@ class Rig:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything constant that `decide` needs."""
+    """Everything constant that `decide` needs.
+
+    barred: instruments with which nothing may be energised, and why (see `labctl.bench.commissioning`).
+    """
 
     rigs: Mapping[str, Rig]
     chamber_of: Mapping[str, str]
     ambient_c: float
     plans: Mapping[str, Plan]
     steps: Mapping[str, Mapping[str, AnyStep]]
+    barred: Mapping[str, str] = field(default_factory=dict)
 
 
 def compile_bench(

@@ -102,7 +102,7 @@ def _cannot_go_on(scan: Scan, run: RunState) -> str | None:
         chamber = scan.state.chambers[rig.name]
         if chamber.safe is not None and not safe.is_done(chamber):
             return f"{rig.name} is still being made safe"
-    return "the e-stop is set" if scan.estopped else None
+    return "the e-stop is set" if scan.estopped else _barred(scan, run.plan_hash)
 
 
 def _cannot_clear(scan: Scan, request: Request) -> str | None:
@@ -139,7 +139,7 @@ def _cannot_submit(scan: Scan, request: Request) -> str | None:
         return "a run needs a name"
     if run in scan.state.runs:
         return f"run {run} exists already"
-    return _busy(scan, plan)
+    return _busy(scan, plan) or _barred(scan, plan)
 
 
 def _cannot_start(scan: Scan, run: RunState) -> str | None:
@@ -147,7 +147,7 @@ def _cannot_start(scan: Scan, run: RunState) -> str | None:
         return f"{run.run_id} ended {run.end_state}; submit it anew"
     if scan.estopped:
         return "the e-stop is set; `labctl clear` it first"
-    return _busy(scan, run.plan_hash)
+    return _busy(scan, run.plan_hash) or _barred(scan, run.plan_hash)
 
 
 def chambers_of(scan: Scan, plan_hash: str) -> list[str]:
@@ -169,6 +169,13 @@ def _busy(scan: Scan, plan_hash: str) -> str | None:
         if chamber.latched:
             return f"{name} has tripped ({', '.join(chamber.latched)}); clear and reset that run first"
     return None
+
+
+def _barred(scan: Scan, plan_hash: str) -> str | None:
+    """Why nothing may be energised for a plan: instruments that nobody has commissioned."""
+    context = scan.context
+    used = context.plans[plan_hash].energised(context.chamber_of) if context.barred else set()
+    return "; ".join(context.barred[name] for name in sorted(used & context.barred.keys())) or None
 
 
 def _submit(scan: Scan, request: Request) -> None:

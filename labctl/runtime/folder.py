@@ -24,18 +24,15 @@ UNREACHABLE = "unreachable"
 
 
 class Lock:
-    """Held by the controller of a bench for as long as it lives; the system releases it when the process dies."""
+    """Held by whoever owns the instruments of a bench, a controller but for moments; it ends with the process."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take it. Raises BenchLockedError naming the process that has it."""
+    def __init__(self, folder: Path, doing: str | None = None) -> None:
+        """Take it. `doing`: the verb of a person who is no controller. Raises BenchLockedError naming who has it."""
         self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         if not self._taken():
             os.close(self._file)
-            owner = controller_of(folder) or {}
-            raise BenchLockedError(
-                f"{folder}: process {owner.get('pid', '?')} controls this bench; see `labctl status --bench {folder}`"
-            )
-        self.say({"pid": os.getpid()})
+            raise locked(folder, controller_of(folder) or {})
+        self.say({"pid": os.getpid()} | ({"doing": doing} if doing else {}))
 
     def _taken(self) -> bool:
         """Several tries: whoever asks `controller_of` holds the lock for a moment."""
@@ -77,6 +74,18 @@ def controller_of(folder: Path) -> dict[str, Any] | None:
     finally:
         os.close(file)
     return None
+
+
+def locked(folder: Path, owner: dict[str, Any]) -> BenchLockedError:
+    """The error that names who owns a bench. `owner`: what they say of themselves."""
+    pid = owner.get("pid", "?")
+    if doing := owner.get("doing"):
+        return BenchLockedError(
+            f"{folder}: process {pid} has the bench for `labctl {doing}`; wait for its end"
+        )
+    return BenchLockedError(
+        f"{folder}: process {pid} controls this bench; see `labctl status --bench {folder}`"
+    )
 
 
 def press_estop(folder: Path, text: str) -> bool:

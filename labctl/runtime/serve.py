@@ -7,10 +7,12 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from labctl.bench.commissioning import barred
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench
@@ -23,7 +25,8 @@ from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
 from labctl.runtime.backdoor import Backdoor, answers, ascertained
 from labctl.runtime.capture import to_folder
-from labctl.runtime.clock import RealClock, nap, wall_s
+from labctl.runtime.clock import RealClock, nap, utc_now_ms, wall_s
+from labctl.runtime.commissioned import recorded
 from labctl.runtime.controller import Controller
 from labctl.runtime.folder import (
     BENCH_FILE,
@@ -42,6 +45,11 @@ LAST_RESORT_S = 10.0
 
 IDLE_EXIT_S = 60.0
 """A controller that was started for a run leaves after so long with nothing to watch (assumed)."""
+
+
+GOING_ON = frozenset({"restart", "resume"})
+ENERGISING = frozenset({"submit", "start"}) | GOING_ON
+"""Requests after which something may be energised. A run that goes on does not end because a commission expires."""
 
 
 class Server:
@@ -72,6 +80,8 @@ class Server:
         self._store = open_store(folder, self.bench)
         state = replayed(self._store, list(self.bench.chambers))
         self._entries = drivers()
+        # nobody else can add to them while this process holds the lock
+        self._commissions = recorded(self._store.read)
         clock = RealClock(self._store.mono_s + 1.0, self.bench.speed)
         door = Backdoor(self.bench.backdoor) if self.bench.simulated and self.bench.backdoor else None
         start_s = clock.now()
@@ -98,7 +108,7 @@ class Server:
             estop=folder / ESTOP,
             on_estop=lambda: acknowledge_estop(folder),
             recovered=any(r.end_state is None for r in state.runs.values()) or _unsafe(state),
-            on_submit=self._admit,
+            on_request=self._learn,
         )
 
     def run(self) -> None:
@@ -132,6 +142,14 @@ class Server:
                 self._capture.close()
             self._store.close()
             self._lock.__exit__(None, None, None)
+
+    def _learn(self, request: Request) -> Request:
+        """What a request is decided by besides the readings: its plan, and with what nothing may be energised now."""
+        if request.verb in ENERGISING:
+            now = None if request.verb in GOING_ON else utc_now_ms()
+            bars = barred(self.bench, self._entries, self._commissions, now, self.folder)
+            self.controller.context = replace(self.controller.context, barred=bars)
+        return self._admit(request) if request.verb == "submit" else request
 
     def _heat_off(self) -> None:
         """The last thing that a controller does which cannot go on (disk full, a bug): heaters off, gas as it is."""
@@ -193,12 +211,7 @@ class Server:
         for name, connection in self._instruments.connections.items():
             data: dict[str, Any] = {"instrument": name, "problem": connection.problem}
             if connection.audit is not None:
-                data["identity"] = dict(connection.audit.identity)
-                data["failed"] = [
-                    {"item": i.name, "found": i.found, "wanted": i.wanted}
-                    for i in connection.audit.items
-                    if not i.ok
-                ]
+                data |= connection.audit.to_json()
             events.append(Event(BENCH_STREAM, "audit", data, now))
         self._store.commit(events, self.controller.clock.utc_ms)
 
@@ -209,11 +222,11 @@ class _ServingController(Controller):
     def __init__(
         self,
         *arguments: Any,
-        on_submit: Callable[[Request], Request],
+        on_request: Callable[[Request], Request],
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
-        self._on_submit = on_submit
+        self._on_request = on_request
         self._stops: list[str] = []
 
     def stop_soon(self, run_id: str) -> None:
@@ -233,8 +246,8 @@ class _ServingController(Controller):
         return super().poll()
 
     def learn(self, request: Request) -> Request:
-        """Take in the plan of a submitted run; a reason against it goes with the request."""
-        return self._on_submit(request) if request.verb == "submit" else request
+        """Take in what the request needs; a reason against it goes with it."""
+        return self._on_request(request)
 
 
 def _simulated_operator(bench: Bench, door: Backdoor, run: RunState) -> list[tuple[str, dict[str, object]]]:

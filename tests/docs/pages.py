@@ -89,8 +89,8 @@ def instruments() -> str:
         "Instruments",
         "What each driver declares in its `DriverEntry`, and what speaks for it. **No driver was tried on a real "
         "instrument yet.** Items that nobody has confirmed on hardware are listed. With one that is marked **safety**, "
-        "a real instrument reads, but no run that heats, stirs or charges with it starts before `labctl commission` has "
-        "recorded it.",
+        "a real instrument reads, but no run that heats, stirs or charges with it starts before `labctl commission` "
+        "has recorded it.",
         *(_instrument(entry) for entry in drivers().values()),
     )
 
