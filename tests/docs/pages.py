@@ -12,42 +12,17 @@ from labctl.bench.discovery import drivers
 from labctl.engine.machine import COMMANDS, DONE, STATES, next_state
 from labctl.model.limits import LIMITS
 from labctl.protocol.schema import KINDS, NOT_YET, WrittenStep
+from tests.docs.evidence import Evidence, gathered, words
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE = "<!-- Made from the code by `make docs`. -->"
 BEGIN, END = "<!-- kinds: made from the code by `make docs` -->", "<!-- /kinds -->"
 
-SELF_CONSISTENT = "self-consistent only: driver and simulator share no code, but rest on the same documents"
-EVIDENCE: Mapping[str, tuple[str, str]] = {
-    "alicat": (
-        "replies captured from real units and published, in both directions of the codec; else self-consistent",
-        "tests/drivers/test_alicat.py::test_the_captured_frame_is_read_in_bar_and_sccm",
-    ),
-    "binder": (
-        "independent client only: pymodbus reads and writes the simulator over TCP",
-        "tests/simulators/test_binder.py::test_a_foreign_client_reads_and_writes_it",
-    ),
-    "bronkhorst": (
-        "independent clients: the maker's own reads and sets the simulator over ProPar, binary and ASCII, "
-        "minimalmodbus over Modbus; the driver reads and sets what pymodbus serves; frames of the manual",
-        "tests/strangers/test_bronkhorst.py::test_the_makers_own_client_reads_and_sets_it",
-    ),
-    "eurotherm": (
-        "independent clients: minimalmodbus drives the simulator over a serial line; the driver reads, heats and turns "
-        "off what pymodbus serves",
-        "tests/strangers/test_eurotherm.py::test_the_driver_reads_heats_and_turns_off_what_pymodbus_serves",
-    ),
-    "keithley": (
-        "independent client only: plain pyvisa queries the simulator over a raw socket",
-        "tests/simulators/test_keithley.py::test_a_plain_visa_client_talks_to_it_over_a_raw_socket",
-    ),
-    "neware": (
-        "independent client: aurora-neware starts, reads and stops the simulator over TCP; replies captured from a "
-        "real server and published are read by the driver; step file as aurora-unicycler writes it",
-        "tests/simulators/test_neware_stranger.py",
-    ),
+KINDS_OF_EVIDENCE = {
+    "client": "foreign client, our simulator",
+    "simulator": "our driver, foreign simulator",
+    "record": "bytes of a real instrument",
 }
-"""What speaks for a driver besides its own simulator, and the test that shows it."""
 
 
 def limits() -> str:
@@ -91,12 +66,20 @@ def instruments() -> str:
         "instrument yet.** Items that nobody has confirmed on hardware are listed. With one that is marked **safety**, "
         "a real instrument reads, but no run that heats, stirs or charges with it starts before `labctl commission` "
         "has recorded it.",
+        "Evidence is one of three. *independent both sides*: a foreign client works with our simulator, and our driver "
+        "with a foreign one. *independent client only*: the first of the two. *self-consistent only*: driver and "
+        "simulator share no code, but nobody else has met either. A foreign Modbus or VISA program is independent of "
+        "our codecs, not of what we read in the makers' documents.",
+        table(("instrument", "evidence"), [(e.title, words(_evidence(e))) for e in drivers().values()]),
         *(_instrument(entry) for entry in drivers().values()),
     )
 
 
+def _evidence(entry: DriverEntry) -> list[Evidence]:
+    return [each for each in gathered() if each.driver == entry.name]
+
+
 def _instrument(entry: DriverEntry) -> str:
-    evidence, test = EVIDENCE.get(entry.name, (SELF_CONSISTENT, ""))
     ramp = "the host moves its setpoint along" if entry.host_ramp else "its own, where a step asks for one"
     heats = "heat" in entry.effects or bool(
         {"tube_furnace", "oven", "solvent_dryer"} & set(entry.capabilities)
@@ -111,7 +94,8 @@ def _instrument(entry: DriverEntry) -> str:
         ("when the host falls silent", entry.on_comms_loss),
         ("when power returns", entry.on_power_return),
         ("simulated by", f"`{entry.device}`" if entry.device else "not simulated"),
-        ("evidence", evidence + (f" (`{test}`)" if test else "")),
+        ("evidence", words(_evidence(entry))),
+        *((KINDS_OF_EVIDENCE[e.side], f"{e.by} (`{e.test}`)") for e in _evidence(entry)),
     ]
     unverified = (
         "\n".join(f"- {'**safety**: ' if item.safety else ''}{item.text}" for item in entry.unknowns)

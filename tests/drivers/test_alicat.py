@@ -104,6 +104,9 @@ def test_it_offers_what_a_gas_flow_must() -> None:
     assert dict(CAPABILITIES["gas_flow"].signals).items() <= signals.items()
 
 
+@pytest.mark.evidence(
+    "alicat", "record", "frames of real controllers, as alicatlib publishes them, are read by the driver"
+)
 def test_the_captured_frame_is_read_in_bar_and_sccm() -> None:
     frame = reader().read(CAPTURED)
     assert frame is not None

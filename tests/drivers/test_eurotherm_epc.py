@@ -419,6 +419,7 @@ def test_a_mains_failure_leaves_no_setpoint_that_heats(rig: Rig) -> None:
     assert (rig.duty, rig.value("setpoint")) == (0.0, 20)
 
 
+@pytest.mark.evidence("eurotherm-epc", "client", "pymodbus reads, writes and is refused over TCP")
 def test_a_foreign_client_reads_and_writes_the_simulated_controller() -> None:
     rig = Rig({})
     with TcpHost(rig.wire.session, time.monotonic) as host:

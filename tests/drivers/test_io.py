@@ -306,6 +306,9 @@ def test_no_garbage_becomes_a_signal(garbage: bytes) -> None:
         assert {r.quality for r in rig.driver.read()} == {SILENT}
 
 
+@pytest.mark.evidence(
+    "io", "client", "pymodbus reads bits and registers, switches coils and meets the watchdog"
+)
 def test_a_foreign_client_sees_the_same_module() -> None:
     rig = Rig({})
     rig.services.contacts["door"] = False

@@ -56,6 +56,9 @@ def assert_true_or_none(spoilt: tuple[Reading, ...], true: tuple[Reading, ...]) 
         assert reading.quality is not GOOD or reading.value == truth.value
 
 
+@pytest.mark.evidence(
+    "neware", "record", "replies of a real server, as aurora-neware publishes them, are read by the driver"
+)
 def test_a_captured_reply_is_read_whole() -> None:
     row = parse(CAPTURED).one("inquire")
     assert (row.values["workstatus"], row.number("current"), row.count("cycle_id")) == (

@@ -70,6 +70,11 @@ def test_no_line_of_its_own_letters_brings_a_controller_down(line: str, firmware
     assert said(wire, b"@@ A\rA\r").endswith(b"\r")
 
 
+@pytest.mark.evidence(
+    "alicat",
+    "record",
+    "replies of a real controller, as alicatlib publishes them, are given by the simulator",
+)
 def test_the_captured_replies_of_a_modern_controller() -> None:
     wire = session("alicat", {})
     assert said(wire, b"AVE\r") == b"A   10v20.0-R24 Jan  9 2025,15:04:07\r"

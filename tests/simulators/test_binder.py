@@ -117,6 +117,7 @@ def test_after_garbage_and_a_pause_it_answers_again(garbage: bytes) -> None:
     assert ask(session, "01 03 10 07 00 01", 1.0) == "01 03 02 00 00"
 
 
+@pytest.mark.evidence("binder", "client", "pymodbus reads, writes and is refused, RTU frames over TCP")
 def test_a_foreign_client_reads_and_writes_it() -> None:
     device, session = powered_up(ConvectionOven())
     host = TcpHost(session, monotonic)

@@ -219,6 +219,7 @@ def test_a_message_without_end_is_thrown_away() -> None:
     assert ask(session, b"SYST:ERR?\n").startswith(b"-363,")
 
 
+@pytest.mark.evidence("keithley", "client", "pyvisa-py queries it over a raw socket")
 def test_a_plain_visa_client_talks_to_it_over_a_raw_socket() -> None:
     _, session = powered_up(half_charged())
     host = TcpHost(session, monotonic)

@@ -65,6 +65,9 @@ def test_a_stranger_finds_the_channels_and_their_states(seen: dict[str, Any]) ->
     assert (seen["channels"], seen["all"], seen["idle"]) == (16, 16, "finish")
 
 
+@pytest.mark.evidence(
+    "neware", "client", "aurora-neware finds the channels, starts, reads and stops a job over TCP"
+)
 def test_a_stranger_starts_a_job(seen: dict[str, Any]) -> None:
     assert seen["start"] == "ok"
     assert (seen["working"]["workstatus"], seen["working"]["barcode"]) == ("working", "a stranger's cell")

@@ -1,4 +1,4 @@
-"""pymodbus as an instrument: RTU frames over TCP, registers in memory, as narrow-minded as a test wants."""
+"""pymodbus as an instrument: RTU or TCP frames, registers in memory, as narrow-minded as a test wants."""
 
 from __future__ import annotations
 
@@ -56,13 +56,15 @@ class Memory:
 
 
 @contextmanager
-def served(memory: Memory) -> Iterator[str]:
-    """The address at which the memory answers, for as long as the block lasts."""
+def served(memory: Memory | SimDevice, framer: FramerType = FramerType.RTU) -> Iterator[str]:
+    """The address at which the memory answers over TCP, in these frames, for as long as the block lasts."""
     loop, ready, stop = asyncio.new_event_loop(), threading.Event(), threading.Event()
     place: list[int] = []
 
+    device = memory.device if isinstance(memory, Memory) else memory
+
     async def serve() -> None:
-        server = ModbusTcpServer(memory.device, framer=FramerType.RTU, address=("127.0.0.1", 0))
+        server = ModbusTcpServer(device, framer=framer, address=("127.0.0.1", 0))
         await server.serve_forever(background=True)
         assert server.transport is not None
         place.append(server.transport.sockets[0].getsockname()[1])  # type: ignore[attr-defined]

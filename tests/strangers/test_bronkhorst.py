@@ -34,6 +34,9 @@ def served(**options: Any) -> Iterator[tuple[ElFlow, str]]:
 
 
 # The client drops an error of the link in ASCII, which is too short for it, and reports a time-out (25).
+@pytest.mark.evidence(
+    "bronkhorst", "client", "bronkhorst-propar, the maker's own, reads and sets it in binary and ASCII"
+)
 @pytest.mark.parametrize(("mode", "no_such_node"), [("binary", 0x80 + 5), ("ascii", 25)])
 def test_the_makers_own_client_reads_and_sets_it(mode: str, no_such_node: int) -> None:
     with served() as (device, path):
@@ -84,6 +87,7 @@ def test_the_makers_own_client_reads_and_sets_it(mode: str, no_such_node: int) -
     assert (device.mode, device.setpoint) == (18, 0.25)
 
 
+@pytest.mark.evidence("bronkhorst", "client", "minimalmodbus reads, sets and is refused over a serial line")
 def test_minimalmodbus_reads_and_sets_it_as_a_modbus_unit() -> None:
     with served(protocol="modbus", unit=7) as (device, path):
         client = minimalmodbus.Instrument(path, 7)
@@ -119,6 +123,9 @@ def registers(text: str, address: int, count: int) -> dict[int, int]:
     return {address + n: int.from_bytes(data[2 * n : 2 * n + 2]) for n in range(count)}
 
 
+@pytest.mark.evidence(
+    "bronkhorst", "simulator", "pymodbus is read and set by the driver, RTU frames over TCP"
+)
 def test_the_driver_reads_and_sets_what_pymodbus_serves() -> None:
     # 1000 mln/min (0x447A0000) at 10 %, setpoint 10 %, mode 0, in the registers of the manual
     memory = modbus_server.Memory(

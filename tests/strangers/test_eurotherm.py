@@ -21,6 +21,7 @@ REGISTERS = {
 }
 
 
+@pytest.mark.evidence("eurotherm", "client", "minimalmodbus reads, writes and is refused over a serial line")
 def test_minimalmodbus_drives_the_simulated_controller_over_a_serial_line() -> None:
     shown: list[float] = []
     bindings = Bindings(now=monotonic, thermocouple=lambda: 123.4, set_heater=shown.append)
@@ -49,6 +50,11 @@ def test_minimalmodbus_drives_the_simulated_controller_over_a_serial_line() -> N
             client.serial.close()
 
 
+@pytest.mark.evidence(
+    "eurotherm",
+    "simulator",
+    "pymodbus is read, heated and turned off by the driver, in blocks and register by register",
+)
 @pytest.mark.parametrize(("write_fc", "max_block"), [(6, 1), (6, 5), (16, 1), (16, 125)])
 def test_the_driver_reads_heats_and_turns_off_what_pymodbus_serves(write_fc: int, max_block: int) -> None:
     memory = Memory(REGISTERS, functions=frozenset({3, write_fc}), widest=max_block)

@@ -68,6 +68,7 @@ def failed(said: subprocess.CompletedProcess[str]) -> str:
     return said.stderr.strip()
 
 
+@pytest.mark.evidence("eurotherm", "client", "mbpoll reads, writes and is refused over a serial line")
 def test_it_reads_writes_and_is_refused_by_a_3216_on_a_serial_line() -> None:
     with polled("eurotherm_3216", "none", unit=3) as (_, mbpoll):
         assert values(mbpoll(1, "-a", "3", "-c", "5")) == {1: 220, 2: 200, 3: 0, 4: 0, 5: 200}
@@ -77,6 +78,7 @@ def test_it_reads_writes_and_is_refused_by_a_3216_on_a_serial_line() -> None:
         assert failed(mbpoll(1, "-a", "4")).endswith("failed: Connection timed out")
 
 
+@pytest.mark.evidence("eurotherm-epc", "client", "mbpoll reads, writes and is refused over TCP")
 def test_it_reads_writes_and_is_refused_by_an_epc3016_on_a_network() -> None:
     with polled("eurotherm_epc3016", "tcp", unit=1) as (_, mbpoll):
         block = values(mbpoll(0x8002, *FLOAT, "-c", "5"))
@@ -88,6 +90,7 @@ def test_it_reads_writes_and_is_refused_by_an_epc3016_on_a_network() -> None:
         assert failed(mbpoll(1, "-a", "9")).endswith("failed: Connection timed out")
 
 
+@pytest.mark.evidence("binder", "client", "mbpoll reads, writes and is refused over a serial line")
 def test_it_reads_writes_and_is_refused_by_an_oven_with_its_low_words_first() -> None:
     with polled("binder_mb1", "none") as (twin, mbpoll):
         (air_c,) = values(mbpoll(0x11A9, *LOW_WORD_FIRST)).values()
@@ -98,6 +101,7 @@ def test_it_reads_writes_and_is_refused_by_an_oven_with_its_low_words_first() ->
         assert failed(mbpoll(0x1581, "-a", "2")).endswith("failed: Connection timed out")
 
 
+@pytest.mark.evidence("io", "client", "mbpoll reads contacts and currents and switches a coil")
 def test_it_reads_contacts_and_currents_and_switches_coils_of_an_io_module() -> None:
     with polled("io_module", "tcp") as (twin, mbpoll):
         assert set(values(mbpoll(0, *CONTACT, "-c", "5")).values()) == {1.0}
@@ -109,6 +113,7 @@ def test_it_reads_contacts_and_currents_and_switches_coils_of_an_io_module() -> 
         assert failed(mbpoll(5000, *CURRENT)).endswith("failed: Illegal data address")
 
 
+@pytest.mark.evidence("bronkhorst", "client", "mbpoll reads, writes and is refused over a serial line")
 def test_it_reads_writes_and_is_refused_by_a_flow_controller_with_even_parity() -> None:
     with polled("bronkhorst_el_flow", "even", protocol="modbus", unit=7) as (_, mbpoll):
         assert values(mbpoll(0x8168, *FLOAT, "-a", "7")) == {0x8168: pytest.approx(916.149, abs=0.01)}
