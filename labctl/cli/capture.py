@@ -58,7 +58,7 @@ def main(arguments: Namespace) -> int:
                 raise UsageError(
                     f"{file}: instruments belong to a bench folder with a {BENCH_FILE}; name that"
                 )
-            held.enter_context(Lock(file.parent))
+            held.enter_context(Lock(file.parent, "capture"))
             clock = RealClock(0.0, whole.speed)
         return _captured(bench, clock, arguments)
 
