@@ -101,7 +101,12 @@ def _instrument(entry: DriverEntry) -> str:
         "\n".join(f"- {'**safety**: ' if item.safety else ''}{item.text}" for item in entry.unknowns)
         or "- nothing is marked"
     )
-    return f"## {entry.title}\n\n{table(('', ''), facts)}\n\nUnverified:\n\n{unverified}"
+    options = "\n".join(f"- `{name}`: {meaning}" for name, meaning in entry.options.items()) or "- none"
+    return (
+        f"## {entry.title}\n\n{table(('', ''), facts)}\n\n"
+        f"Options in the bench file (`sim_`: of the simulated one only):\n\n{options}\n\n"
+        f"Unverified:\n\n{unverified}"
+    )
 
 
 def kinds() -> str:

@@ -62,3 +62,21 @@ def test_an_output_that_pymodbus_goes_on_showing_is_no_proof_of_heat_off() -> No
         with pytest.raises(NotDoneError, match=r"12\.5"):
             driver.execute("heat_off", {})
         driver.close()
+
+
+@pytest.mark.parametrize("max_block", [2, 3, 125])
+def test_the_two_words_of_a_number_are_never_asked_for_apart(max_block: int) -> None:
+    server = memory()
+    with served(server, FramerType.SOCKET) as address:
+        driver = EPC.factory(open_line(address, RealClock()), {"timeout_s": 2.0, "max_block": max_block})
+        driver.open()
+        assert driver.read()[0].value == 25.0
+        driver.close()
+    numbers = [(at, count) for _, at, count in server.asked if at >= 0x8000]
+    assert numbers
+    assert all(at % 2 == count % 2 == 0 for at, count in numbers)
+
+
+def test_a_driver_that_would_tear_numbers_apart_is_not_made() -> None:
+    with pytest.raises(ValueError, match="max_block 1"):
+        EPC.factory(open_line("tcp://127.0.0.1:502", RealClock()), {"max_block": 1})

@@ -48,7 +48,6 @@ from labctl_drivers.ports.modbus_tcp import ModbusTcp
 _COMMON = {
     "unit": "Modbus address, 1..254 (default 1)",
     "timeout_s": "how long an answer may take (default 0.3)",
-    "max_block": "registers in one read, 1..125 (default 125)",
     "read_only": "true refuses every verb: an independent thermometer",
     "max_temperature_c": "highest target that is accepted; the instrument's own limit always holds too",
     "max_ramp_k_per_min": "fastest ramp that is accepted",
@@ -61,13 +60,15 @@ OPTIONS = _COMMON | {
     "profile": "model: " + ", ".join(SERIES_3200) + " (default 3216)",
     "baudrate": "default 9600",
     "parity": "N, E or O (default N)",
-    "write_fc": "function that writes: 16 or 6 (default 6)",
+    "max_block": "registers in one read, 1..125 (default 125); 1 for what answers one word whatever is asked",
+    "write_fc": "function that writes: 16 or 6 (default 6); 6 for what does not know blocks",
     "sim_sensor_break": "its sensor-break type: on, off or latching (default on)",
     "sim_deadman_s": "its remote setpoint's dead-man time (default 5)",
     "sim_decimals": "decimal places of its display (default 1)",
 }
 EPC_OPTIONS = _COMMON | {
     "profile": "model: " + ", ".join(EPC3000) + " (default EPC3016)",
+    "max_block": "registers in one read, 2..125 (default 125); a number is two, and never torn apart",
     "comms": "communications that the network is plugged into: option (default) or fixed",
     "serial_number": "the number that the instrument has to tell; the bench file's own",
     "sim_watchdog_wired": "false leaves the simulated watchdog flag without effect on the loop (default true)",
@@ -126,6 +127,8 @@ class Eurotherm(Driver):
         }
         self._writable = self.profile.writable
         if isinstance(self.profile, FloatProfile):
+            if int(options.get("max_block", 2)) < 2:
+                raise ValueError("eurotherm: max_block 1 would tear the two registers of a number apart")
             self._verbs["run_cooling"] = self.run_cooling
             self._writable |= programs.WRITABLE
 
@@ -134,7 +137,7 @@ class Eurotherm(Driver):
         unit, block = int(options.get("unit", 1)), int(options.get("max_block", 125))
         timeout_s = float(options.get("timeout_s", 0.3))
         if isinstance(self.profile, FloatProfile):
-            self._modbus = ModbusTcp(self.line.open_stream(timeout_s=timeout_s), unit, max_block=block)
+            self._modbus = ModbusTcp(self.line.open_stream(timeout_s=timeout_s), unit, max_block=block & ~1)
         else:
             port = self.line.open_stream(
                 baudrate=int(options.get("baudrate", 9600)),
