@@ -232,6 +232,23 @@ COMMANDS: tuple[Command, ...] = (
         group="Steer a run",
     ),
     Command(
+        "devices",
+        "list the instruments of a bench and what they say, or the installed drivers",
+        "labctl.cli.devices:main",
+        (
+            option("name", metavar="NAME", nargs="?", help="only this instrument (without a bench: driver)"),
+            option(
+                "--bench",
+                metavar="DIR",
+                type=bench_folder,
+                help="bench folder (default: where you stand, if it is one)",
+            ),
+            JSON,
+        ),
+        group="Prepare",
+        examples=("labctl devices", "labctl devices furnace --bench furnace-room"),
+    ),
+    Command(
         "commission",
         "record that a real instrument is what its driver takes it for; it does not heat before",
         "labctl.cli.commission:main",
