@@ -131,6 +131,14 @@ def end_ramp(scan: Scan, rig: Rig, run: str | None, why: str) -> None:
     advance(scan, rig, run)
 
 
+def reopen(scan: Scan, rig: Rig, name: str, why: str, run: str | None) -> None:
+    """What an item brought about is so no longer: bring it about again."""
+    safe = scan.state.chambers[rig.name].safe
+    if safe is not None and name in safe["items"] and safe["items"][name]["confirmed"]:
+        again = {"confirmed": False, "acked": False, "first_s": None, "last_s": None, "why": why}
+        scan.emit("safe_item", {"chamber": rig.name, "item": name, **again}, run)
+
+
 def is_done(chamber: ChamberState) -> bool:
     """Every item was read back as wanted."""
     return chamber.safe is not None and all(i["confirmed"] for i in chamber.safe["items"].values())

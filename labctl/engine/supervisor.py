@@ -8,6 +8,7 @@ from labctl.engine.scan import Scan
 from labctl.engine.state import BenchState, ChamberState
 from labctl.engine.steps.gas import watch_purge
 from labctl.model.commands import Command
+from labctl.model.limits import limit
 
 RENEW_FRACTION = 0.4
 """Of an instrument's dead-man: two renewals may be lost before a heater falls back (derived)."""
@@ -40,6 +41,9 @@ def advance(scan: Scan, rig: Rig) -> None:
     chamber = scan.state.chambers[rig.name]
     if chamber.lease is not None:
         _renew(scan, rig, chamber)
+    elif chamber.energised and chamber.custody is None:
+        _see_it_off(scan, rig, chamber)
+        chamber = scan.state.chambers[rig.name]
     if chamber.safe is not None and not safe.is_done(chamber):
         safe.advance(scan, rig, chamber.run)
         chamber = scan.state.chambers[rig.name]
@@ -53,6 +57,24 @@ def advance(scan: Scan, rig: Rig) -> None:
             custody.advance(scan, rig)
     elif chamber.energised and chamber.lease is None and rig.kind == "oven" and cold.is_open_cold(scan, rig):
         scan.emit("chamber_cold", {"chamber": rig.name}, chamber.run)
+
+
+def _see_it_off(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
+    """A heater that labctl does not ask to heat and that heats (a hand at its panel) is switched off again."""
+    output, count = scan.good(rig, rig.heater, "output"), f"{rig.name}/unasked_n"
+    if output is None or output <= 0.0:
+        scan.tally.pop(count, None)
+        return
+    if scan.add(count, 1.0) < limit("trip_scans"):
+        return
+    message = f"{rig.name}: {rig.heater} heats at {output:.0f} %, and labctl did not ask it to; heater off"
+    run = scan.state.runs.get(chamber.run or "")
+    if chamber.safe is not None:
+        safe.reopen(scan, rig, "heat_off", message, chamber.run)
+    elif run is not None and procedure.accepts(run, "HOLD"):
+        procedure.fault(scan, run.run_id, message, hold="cool")
+    else:
+        safe.start(scan, rig, message, "abort", chamber.run)
 
 
 def _renew(scan: Scan, rig: Rig, chamber: ChamberState) -> None:

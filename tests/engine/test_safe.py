@@ -9,7 +9,7 @@ import pytest
 
 from labctl.engine.state import BenchState
 from labctl.model.readings import BAD, SILENT
-from tests.engine.bench import Hands, dry, inert, purge, ramp, stir
+from tests.engine.bench import Hands, cool, dry, inert, purge, ramp, stir
 from tests.engine.steps.test_cell import cycling
 from tests.engine.test_guards import hot
 
@@ -258,6 +258,31 @@ def test_a_flow_controller_that_lost_its_setpoint_beside_a_hot_tube_is_asked_aga
     hands.go(2.0)
     assert [c.args for c in hands.sent("set_flow")[asked:]] == [{"flow_sccm": 200.0}]
     assert hands.values["nitrogen.flow"] == 200.0
+
+
+def test_a_heater_switched_on_at_its_panel_after_it_was_proven_off_is_switched_off_again() -> None:
+    hands = held_cool()
+    since = len(hands.commands)
+    hands.values["furnace.output"] = 50.0
+    hands.go(3.0)
+    assert verbs(hands, since) == ["heat_off"]
+    assert hands.values["furnace.output"] == 0.0
+    assert hands.run.state == "HELD"
+    hands.go(3.0)
+    assert verbs(hands, since) == ["heat_off"]
+
+
+def test_a_heater_switched_on_at_its_panel_while_it_is_to_cool_holds_the_run_cold() -> None:
+    hands = Hands(purge(), inert(after="continue"), cool())
+    hands.heated()
+    hands.phase("cool", "cool")
+    hands.scan()
+    hands.values["furnace.output"] = 100.0
+    hands.go(2.0)
+    assert hands.run.state == "HOLDING"
+    assert hands.commands[-2].verb == "heat_off"
+    assert hands.run.reason is not None
+    assert "did not ask" in hands.run.reason
 
 
 def test_what_two_thermometers_agreed_on_while_it_was_heated_stops_no_gas() -> None:
