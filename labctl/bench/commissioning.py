@@ -7,6 +7,7 @@ energised with it before a person has compared it with its panel and tripped it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,22 +94,39 @@ def why_not(
     return None
 
 
+def overdue(instrument: Instrument, until_utc_ms: int) -> str | None:
+    """Why a calibration does not last until then (Unix ms); None when it does, or when the bench file names none.
+
+    It holds to the end of its day, UTC.
+    """
+    due = instrument.calibration_due
+    if due is None:
+        return None
+    ends = datetime.combine(date.fromisoformat(due), time.max, UTC).timestamp() * 1000.0
+    return None if until_utc_ms <= ends else f"is due for calibration on {due}, before the run would end"
+
+
 def barred(
     bench: Bench,
     entries: Mapping[str, DriverEntry],
     known: Mapping[str, Commission],
-    now_utc_ms: int | None,
     folder: Path,
+    now_utc_ms: int | None,
+    lasts_s: float = 0.0,
 ) -> dict[str, str]:
     """The instruments of a bench with which nothing may be energised, and why, with the command that changes it.
 
-    Simulated ones are never barred. `folder`: of the bench, for the command.
+    Simulated ones are never barred. `folder`: of the bench, for the command. `now_utc_ms`: Unix ms, None for a run that
+    is under way: neither a commission nor a calibration ends it. `lasts_s`: how long it is forecast to take, s.
     """
     if bench.simulated:
         return {}
-    found = {
-        name: why_not(instrument, entries[instrument.driver], known.get(name), now_utc_ms)
-        for name, instrument in bench.instruments.items()
-    }
     command = f"labctl commission {{}} --bench {folder} --by NAME"
-    return {n: f"{n} {reason} (`{command.format(n)}`)" for n, reason in found.items() if reason}
+    bars = {}
+    for name, instrument in bench.instruments.items():
+        late = None if now_utc_ms is None else overdue(instrument, now_utc_ms + round(lasts_s * 1000.0))
+        if reason := why_not(instrument, entries[instrument.driver], known.get(name), now_utc_ms):
+            bars[name] = f"{name} {reason} (`{command.format(name)}`)"
+        elif late:
+            bars[name] = f"{name} {late}"
+    return bars

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -101,10 +102,21 @@ def _instruments(document: Document, bench: Bench, entries: Mapping[str, DriverE
                 nearest(instrument.chamber, bench.chambers),
             )
             yield document.finding("BENCH-004", (*at, "chamber"), message, hint)
+        if instrument.calibration_due is not None and not _is_day(instrument.calibration_due):
+            message = f"{instrument.calibration_due!r} is no day of the calendar"
+            yield document.finding("BENCH-014", (*at, "calibration_due"), message, "as in 2027-03-31")
         scheme, separator, rest = instrument.address.partition("://")
         if not separator or scheme not in SCHEMES or not rest:
             message = f"{instrument.address!r} is not an address"
             yield document.finding("BENCH-005", (*at, "address"), message, ADDRESSES)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _fits_driver(

@@ -24,17 +24,26 @@ class Limits(Model):
     max_speed_rpm: float | None = None
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Instrument(Model):
     """One instrument: which driver, where, and what of it is trusted.
 
     address: serial:///dev/..., tcp://host:port, visa://RESOURCE or labsim://PLANT/INSTRUMENT.
     provides: capabilities it may play here; must be among its driver's. options: the driver's own (baud, unit, ...).
     every_s: how often it is read at most; the scan reads it when that long has passed.
+    calibration_due: the last day on which its calibration holds, as in 2027-03-31; a run that would end later does not
+    start.
     """
 
     driver: str
     address: str
     serial_number: str = ""
+    calibration_due: str | None = Field(
+        default=None, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", exclude_if=_absent
+    )
     provides: tuple[str, ...]
     chamber: str | None = None
     default: bool = False
@@ -124,6 +133,7 @@ class Bench(Model):
         data = self.model_dump(mode="json", exclude={"title", "supplies", "backdoor"})
         for instrument in data["instruments"].values():
             del instrument["address"]
+            instrument.pop("calibration_due", None)
         data["supplies"] = {name: supply.gas for name, supply in self.supplies.items()}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -38,14 +38,15 @@ def run_on_bench(
     folder: Path = arguments.bench
     if bench.in_process:
         raise UsageError(f"{folder}: every instrument is simulated; add --simulate")
-    if barred := barred_from(plan, bench, drivers(), folder):  # which its controller would say too
-        raise PermissiveError("nothing may be energised on this bench yet:\n  " + "\n  ".join(barred))
     if unprotected and not arguments.attended:
         raise PermissiveError(
             "this bench may not heat unattended; say who stays beside it with --attended NAME:\n"
             + "\n".join(f"  {finding.message}" for finding in unprotected)
         )
     planned = forecast(bench, drivers(), plan)
+    # which the controller would say too, but it is not started for it
+    if barred := barred_from(plan, bench, drivers(), folder, planned.duration_s):
+        raise PermissiveError("nothing may be energised on this bench yet:\n  " + "\n  ".join(barred))
     _summary(plan, planned, folder)
     if not arguments.yes and not _agreed():
         raise PermissiveError("nothing was started; answer y, or give --yes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labctl.engine import procedure, safe
+from labctl.engine.context import Context
 from labctl.engine.machine import COMMANDS, allowed_commands
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState
@@ -12,6 +13,7 @@ from labctl.engine.steps.people import is_number, refusal
 from labctl.model.commands import Request
 from labctl.model.events import BENCH_STREAM
 from labctl.model.limits import limit
+from labctl.protocol.plan import Cycle, Heat, Stir
 
 SETTLED = {
     "stop": ("STOPPING", "STOPPED", "ABORTING", "ABORTED", "COMPLETE"),
@@ -171,11 +173,22 @@ def _busy(scan: Scan, plan_hash: str) -> str | None:
     return None
 
 
+def energised(context: Context, plan_hash: str) -> set[str]:
+    """The instruments that safety rests on while a plan heats, stirs or charges: those of such steps and chambers."""
+    steps = [step for step in context.plans[plan_hash].steps if isinstance(step, Heat | Stir | Cycle)]
+    chambers = {step.chamber for step in steps if step.chamber}
+    driven = {name for step in steps for name in step.instruments}
+    return driven | {name for chamber in chambers for name in context.rigs[chamber].instruments}
+
+
+def barred(context: Context, plan_hash: str) -> list[str]:
+    """Why nothing may be energised for a plan."""
+    used = energised(context, plan_hash) if context.barred else set()
+    return [context.barred[name] for name in sorted(used & context.barred.keys())]
+
+
 def _barred(scan: Scan, plan_hash: str) -> str | None:
-    """Why nothing may be energised for a plan: instruments that nobody has commissioned."""
-    context = scan.context
-    used = context.plans[plan_hash].energised(context.chamber_of) if context.barred else set()
-    return "; ".join(context.barred[name] for name in sorted(used & context.barred.keys())) or None
+    return "; ".join(barred(scan.context, plan_hash)) or None
 
 
 def _submit(scan: Scan, request: Request) -> None:

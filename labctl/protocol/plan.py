@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -261,16 +260,6 @@ class Plan(Frozen):
         for parameter in data["parameters"]:
             del parameter["text"], parameter["given"], parameter["confirm"]
         return data
-
-    def energised(self, chamber_of: Mapping[str, str]) -> set[str]:
-        """The instruments that answer for safety while this plan heats, stirs or charges.
-
-        Those that such a step drives or reads, and all of its chamber. `chamber_of`: of each instrument that has one.
-        """
-        steps = [step for step in self.steps if isinstance(step, Heat | Stir | Cycle)]
-        chambers = {step.chamber for step in steps if step.chamber}
-        named = {name for step in steps for name in step.instruments}
-        return named | {name for name, chamber in chamber_of.items() if chamber in chambers}
 
     def step(self, step_id: str) -> AnyStep:
         """The step of that id. Raises KeyError."""

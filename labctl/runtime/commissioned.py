@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from labctl.bench.api import DriverEntry
 from labctl.bench.commissioning import KINDS, Commission, barred, commissions
 from labctl.bench.schema import Bench
+from labctl.engine.context import compile_bench
+from labctl.engine.requests import barred as barred_by
 from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import Plan
+from labctl.runtime.assembly import facts
 from labctl.runtime.clock import RealClock, utc_now_ms
 from labctl.runtime.folder import DATABASE
 from labctl.store import Reader, Store
@@ -30,12 +34,15 @@ def recorded_in(folder: Path) -> dict[str, Commission]:
         return recorded(reader)
 
 
-def barred_from(plan: Plan, bench: Bench, entries: Mapping[str, DriverEntry], folder: Path) -> list[str]:
-    """Why a plan may not energise anything on a bench now, as the controller will say it."""
-    known = {} if bench.simulated else recorded_in(folder)
-    bars = barred(bench, entries, known, utc_now_ms(), folder)
-    chamber_of = {name: i.chamber for name, i in bench.instruments.items() if i.chamber}
-    return [bars[name] for name in sorted(plan.energised(chamber_of) & bars.keys())]
+def barred_from(
+    plan: Plan, bench: Bench, entries: Mapping[str, DriverEntry], folder: Path, lasts_s: float = 0.0
+) -> list[str]:
+    """Why a plan may not energise anything on a bench now, as its controller will say it. `lasts_s`: as forecast."""
+    if bench.simulated:
+        return []
+    bars = barred(bench, entries, recorded_in(folder), folder, utc_now_ms(), lasts_s)
+    context = compile_bench(bench, facts(bench, entries), [plan])
+    return barred_by(replace(context, barred=bars), plan.plan_hash)
 
 
 def keep(store: Store, kind: str, data: dict[str, Any]) -> None:

@@ -147,7 +147,8 @@ class Server:
         """What a request is decided by besides the readings: its plan, and with what nothing may be energised now."""
         if request.verb in ENERGISING:
             now = None if request.verb in GOING_ON else utc_now_ms()
-            bars = barred(self.bench, self._entries, self._commissions, now, self.folder)
+            lasts_s = float(request.args.get("forecast", {}).get("duration_s", 0.0))
+            bars = barred(self.bench, self._entries, self._commissions, self.folder, now, lasts_s)
             self.controller.context = replace(self.controller.context, barred=bars)
         return self._admit(request) if request.verb == "submit" else request
 

@@ -20,7 +20,7 @@ from labctl.bench.commissioning import (
     why_not,
 )
 from labctl.bench.discovery import drivers
-from labctl.bench.loader import load_bench
+from labctl.bench.loader import check_bench, find_bench, load_bench
 from labctl.bench.schema import Instrument
 
 ENTRY = replace(
@@ -106,14 +106,53 @@ def test_plain_text_counts_as_relevant() -> None:
 
 def test_only_what_is_real_is_barred() -> None:
     bench = load_bench("small")
-    assert barred(bench, drivers(), {}, DAY_1, Path("lab")) == {}
+    assert barred(bench, drivers(), {}, Path("lab"), DAY_1) == {}
     real = bench.model_copy(
         update={"instruments": {"furnace": FURNACE.model_copy(update={"address": "serial:///dev/ttyUSB0"})}}
     )
-    assert barred(real, drivers(), {}, DAY_1, Path("lab")) == {
+    assert barred(real, drivers(), {}, Path("lab"), DAY_1) == {
         "furnace": "furnace is not commissioned: 6 unverified items of its driver are relevant for safety "
         "(`labctl commission furnace --bench lab --by NAME`)"
     }
+
+
+@pytest.mark.parametrize(
+    ("due", "lasts_days", "why"),
+    [
+        (None, 1e4, None),
+        ("1972-09-27", 0.0, None),
+        ("1972-09-26", 0.0, "furnace is due for calibration on 1972-09-26, before the run would end"),
+        ("1972-10-06", 9.0, None),
+        ("1972-10-06", 10.0, "furnace is due for calibration on 1972-10-06, before the run would end"),
+    ],
+)
+def test_a_calibration_holds_to_the_end_of_its_day_and_must_outlast_the_run(
+    due: str | None, lasts_days: float, why: str | None
+) -> None:
+    bench = load_bench("small")
+    furnace = FURNACE.model_copy(update={"address": "serial:///dev/ttyUSB0", "calibration_due": due})
+    real = bench.model_copy(update={"instruments": {"furnace": furnace}})
+    known = commissions([event()])
+    entries = {"eurotherm": ENTRY}
+    found = barred(real, entries, known, Path("lab"), DAY_1, lasts_days * 86_400.0)
+    assert found == ({"furnace": why} if why else {})
+    assert barred(real, entries, known, Path("lab"), None, lasts_days * 86_400.0) == {}
+
+
+def test_a_calibration_is_no_part_of_what_a_bench_is() -> None:
+    bench = load_bench("small")
+    furnace = FURNACE.model_copy(update={"calibration_due": "2027-03-31"})
+    later = bench.model_copy(update={"instruments": {**bench.instruments, "furnace": furnace}})
+    assert later.identity == bench.identity
+    assert "calibration_due" not in bench.model_dump(mode="json")["instruments"]["furnace"]
+
+
+@pytest.mark.parametrize("day", ["2027-02-30", "next spring", "2027-3-1"])
+def test_what_is_no_day_is_refused(day: str) -> None:
+    text = find_bench("small").read_text().replace("SIM-3216-1", f"SIM-3216-1\n    calibration_due: {day}")
+    bench, findings = check_bench(text, "bench.yaml")
+    assert bench is None
+    assert [f.line for f in findings] == [1 + text[: text.index("calibration_due")].count("\n")]
 
 
 @pytest.mark.parametrize(
