@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from labctl.bench.schema import Bench
 from labctl.model.limits import limit
@@ -18,6 +18,11 @@ PROTECTIONS = {
 """Protective signals that come from an I/O module, and what is lost without each."""
 
 
+def lost(bench: Bench, chamber: str) -> Mapping[str, str]:
+    """The protective signals that a heated tube of a bench lacks, and what is lost without each."""
+    return PROTECTIONS if bench.chambers[chamber].kind == "tube" else {}
+
+
 @rule(
     "SAFE-005", "warning", "A signal that a bench lacks protects nobody.", "safety contract, absent signals"
 )
@@ -28,6 +33,6 @@ def _absent(plan: Plan, bench: Bench) -> Iterator[Hit]:
         if tube_of(bench, heat) is None or segment.target_c <= limit("T_inert") or chamber in told:
             continue
         told.add(chamber)
-        for signal, lost in PROTECTIONS.items():
-            yield Hit((*path, "to"), f"{bench.bench} has no {signal} signal for {chamber}: {lost}",
+        for signal, what in lost(bench, chamber).items():
+            yield Hit((*path, "to"), f"{bench.bench} has no {signal} signal for {chamber}: {what}",
                       "heat above T_inert only while somebody stays")  # fmt: skip
