@@ -164,7 +164,9 @@ class Rehearsal:
             if not progress["confirmed"]
         ]
         custody = [f"{name} is in custody" for name, chamber in state.chambers.items() if chamber.custody]
-        return "; ".join([*items, *custody, *(alarm["message"] for alarm in state.alarms.values())])
+        return "; ".join(
+            [*items, *custody, *(alarm["message"] for alarm in state.alarms.values() if alarm["active"])]
+        )
 
 
 def _failed(audit: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -61,7 +61,7 @@ def read_record(reader: Reader, run_id: str) -> Record:
     started = next((f for f in facts if f.event.data.get("trigger") == "START"), facts[0])
     events = [f.event for f in facts]
     watched, watched_s = _custody(reader, events, end_s)
-    meanwhile = reader.events(BENCH_STREAM, kinds=("tripped", "alarm"))
+    meanwhile = reader.events(BENCH_STREAM, kinds=("tripped", "alarm", "bypassed", "bypass_ended"))
     events += [e for e in meanwhile if first <= e.t_s <= end_s] + watched
     rows, head = reader.streams()[run_id]
     return Record(
@@ -176,6 +176,28 @@ def remarks(record: Record) -> tuple[Remark, ...]:
     return tuple(found)
 
 
+def _of_alarm(data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What became of an alarm, where it is of interest afterwards; one that was not shown is none."""
+    text = str(data["message"] or data["id"])
+    match data["trigger"]:
+        case "active" | "realarm" | "unshelve" | "release" | "return" if data["to"] == "UNACK":
+            again = "" if data["trigger"] == "active" else " (again)"
+            return f"alarm, {data['priority']}", f"{text}{again}"
+        case "clear" if data["to"] not in HIDDEN:
+            return "alarm over", text
+        case "ack":
+            return "acknowledged", f"{data['id']} by {data['by']}"
+        case "shelve" | "remove":
+            word = "shelved" if data["trigger"] == "shelve" else "out of service"
+            return word, f"{data['id']} by {data['by']}: {data['reason']}"
+        case _:
+            return None
+
+
+HIDDEN = ("SHELVED", "SUPPRESSED", "OUT_OF_SERVICE")
+"""States of an alarm in which nobody is told of it."""
+
+
 def _remark(event: Event) -> tuple[str, str] | None:
     data = event.data
     match event.kind:
@@ -183,10 +205,12 @@ def _remark(event: Event) -> tuple[str, str] | None:
             return "trip", f"{data.get('message', data.get('guard'))}: {data.get('action', '')}".removesuffix(
                 ": "
             )
-        case "alarm" if data["active"]:
-            return f"alarm, {data.get('priority', 'high')}", str(data.get("message", data["id"]))
         case "alarm":
-            return "alarm over", str(data.get("message", data["id"]))
+            return _of_alarm(data)
+        case "bypassed":
+            return "bypass", f"{data['id']} only tells, by {data['by']}: {data['reason']}"
+        case "bypass_ended":
+            return "bypass over", f"{data['id']}: {data['cause']}"
         case "state_changed" if data.get("trigger") not in QUIET_TRIGGERS:
             by = f", by {data['actor']}" if data.get("actor") else ""
             return str(data["trigger"]).lower(), f"{data.get('reason') or data['to']}{by}"

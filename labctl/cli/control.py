@@ -104,7 +104,7 @@ def manual(arguments: Namespace) -> int:
     prompt = next(iter(waiting.values()))
     args: dict[str, Any] = {"prompt": prompt["id"], "values": _entered(prompt, once(arguments.values))}
     args["confirm"] = prompt["confirm"] if arguments.confirm else []
-    print(f"{prompt['id']}: {submit(arguments.bench, 'answer', run.run_id, args, _actor(arguments))}")
+    print(f"{prompt['id']}: {submit(arguments.bench, 'answer', run.run_id, args, actor(arguments))}")
     return 0
 
 
@@ -114,7 +114,7 @@ def estop(arguments: Namespace) -> int:
     if not (folder / BENCH_FILE).is_file():
         raise UsageError(f"NOTHING WAS STOPPED: {folder} is no bench folder; say which: --bench DIR")
     (folder / ESTOP_SEEN).unlink(missing_ok=True)
-    press_estop(folder, f"{_actor(arguments)}: {arguments.reason}")
+    press_estop(folder, f"{actor(arguments)}: {arguments.reason}")
     controller = controller_of(folder)
     deadline = wall_s() + ESTOP_SEEN_WITHIN_S
     while controller is not None and wall_s() < deadline:
@@ -188,7 +188,7 @@ def _kill(folder: Path, pid: int) -> None:
 
 def _command(verb: str, arguments: Namespace) -> int:
     run = _chosen(_state(arguments.bench), arguments.run)
-    outcome = submit(arguments.bench, verb, run.run_id, {"reason": arguments.reason}, _actor(arguments))
+    outcome = submit(arguments.bench, verb, run.run_id, {"reason": arguments.reason}, actor(arguments))
     print(f"{verb} {run.run_id}: {outcome}")
     return 0
 
@@ -287,5 +287,6 @@ def _bare(text: str) -> bool:
     return True
 
 
-def _actor(arguments: Namespace) -> str:
+def actor(arguments: Namespace) -> str:
+    """Who asks."""
     return str(arguments.by or getpass.getuser())

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from labctl.cli.terminal import say
+from labctl.engine.alarms import HIDDEN
 from labctl.engine.state import RunState
 from labctl.forecast import Forecast
 from labctl.model.readings import Reading
@@ -109,6 +110,8 @@ class Progress:
         for instrument, values in shown.items():
             table.add_row(instrument, "  ".join(values), "")
         for alarm in self._controller.state.alarms.values():
+            if alarm["state"] in HIDDEN:
+                continue
             table.add_row("alarm", Text(alarm["priority"], style="bold red"), alarm["message"])
         banner = "SIMULATED  " if self._plan.simulated else ""
         return Panel(table, title=f"{banner}{self._run_id}", title_align="left", border_style="dim")

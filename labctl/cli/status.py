@@ -8,6 +8,7 @@ from labctl.cli.memory import open_memory
 from labctl.cli.standing import phase_of, standing
 from labctl.cli.terminal import print_json, print_table, say
 from labctl.engine.machine import allowed_commands
+from labctl.report.numbers import clock as hours
 from labctl.runtime.folder import ESTOP, controller_of
 
 
@@ -42,6 +43,7 @@ def main(arguments: Namespace) -> int:
             "runs": runs,
             "custody": custody,
             "alarms": list(state.alarms.values()),
+            "bypasses": list(state.bypasses.values()),
             "latched": {name: list(c.latched) for name, c in state.chambers.items() if c.latched},
             "allowed_commands": live[0]["allowed_commands"] if len(live) == 1 else [],
             "readings": {f"{r.instrument}.{r.signal}": r.value if not r.quality else None for r in latest},
@@ -67,8 +69,11 @@ def main(arguments: Namespace) -> int:
     for each in custody:
         gas = "gas on" if each["gas"] else "gas off"
         print(f"custody: {each['chamber']}, {gas}, since {each['cause']}")
+    for bypass in state.bypasses.values():
+        left = f"{(bypass['until_s'] - bypass['since_s']) / 3600:.1f} h from {hours(bypass['since_s'])} on"
+        print(f"BYPASS: {bypass['id']} only tells, {left}, by {bypass['by']}: {bypass['reason']}")
     for alarm in state.alarms.values():
-        print(f"alarm ({alarm['priority']}): {alarm['message']}")
+        print(f"alarm ({alarm['priority']}, {alarm['state']}): {alarm['message']} [{alarm['id']}]")
     if not custody and not state.alarms:
         say("no custody, no alarms")
     return 0

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from labctl.cli.values import (
     bench_folder,
-    count,
     duration,
     existing_file,
     file,
@@ -79,6 +78,8 @@ REPORT = (
 RUN = option("run", metavar="RUN", nargs="?", help="run id (default: the only or newest run)")
 REASON = option("--reason", metavar="TEXT", default="", help="why; kept in the record")
 BY = option("--by", metavar="NAME", help="who (default: your login name)")
+ALARM = option("alarm", metavar="ALARM", help="its name in `labctl alarms`")
+FOR = option("--for", dest="duration", metavar="TIME", type=duration, help="for how long, as in '2 h'")
 CAPTURE = option(
     "--capture", metavar="FOLDER", type=folder, help="keep transcripts of every line of the bench there"
 )
@@ -226,6 +227,60 @@ COMMANDS: tuple[Command, ...] = (
     control("clear", "record cause and person after an abort"),
     control("reset", "make the bench ready again"),
     Command(
+        "alarms",
+        "list the alarms that stand, or count those that were",
+        "labctl.cli.alarms:main",
+        (option("--stats", action="store_true", help="how many people had to deal with"), BENCH, JSON),
+        group="Alarms",
+    ),
+    Command(
+        "ack",
+        "acknowledge an alarm, or all that wait for it",
+        "labctl.cli.alarms:ack",
+        (
+            option("alarm", metavar="ALARM", nargs="?", help="its name in `labctl alarms` (default: all)"),
+            BY,
+            BENCH,
+        ),
+        group="Alarms",
+    ),
+    Command(
+        "shelve",
+        "put an alarm out of sight for a while; guards act all the same",
+        "labctl.cli.alarms:shelve",
+        (
+            ALARM,
+            FOR,
+            option("--out-of-service", action="store_true", help="until `unshelve`"),
+            REASON,
+            BY,
+            BENCH,
+        ),
+        group="Alarms",
+        examples=("labctl shelve tube/oxygen_high --for '2 h' --reason 'sensor ordered'",),
+    ),
+    Command(
+        "unshelve",
+        "show an alarm again",
+        "labctl.cli.alarms:unshelve",
+        (ALARM, BY, BENCH),
+        group="Alarms",
+    ),
+    Command(
+        "bypass",
+        "let a guard only tell for a while; some can never be bypassed",
+        "labctl.cli.alarms:bypass",
+        (
+            option("guard", metavar="CHAMBER/GUARD", help="for example tube/oxygen_high"),
+            FOR,
+            option("--end", action="store_true", help="take the bypass back"),
+            REASON,
+            BY,
+            BENCH,
+        ),
+        group="Alarms",
+    ),
+    Command(
         "estop",
         "make everything safe now; asks nothing",
         "labctl.cli.control:estop",
@@ -356,30 +411,6 @@ COMMANDS: tuple[Command, ...] = (
             "labctl capture furnace --bench . --for '2 min' -o furnace.transcript",
             "labctl capture --bench small --exercise -o small.transcript",
         ),
-    ),
-    Command(
-        "chaos",
-        "try the product itself under seeded faults, on a simulated bench",
-        "labctl.cli.chaos:main",
-        (
-            option("--seeds", metavar="N", type=count, default=20, help="how many seeds (default: 20)"),
-            option("--seed", metavar="K", type=int, default=1, help="the first of them (default: 1)"),
-            option(
-                "--faults",
-                metavar="FILE",
-                type=existing_file,
-                help="YAML list of faults, instead of each seed's own",
-            ),
-            option(
-                "--bench",
-                metavar="DIR",
-                type=bench_folder,
-                help="the protections of this bench, on the twin's own matter (default: a bench of its own)",
-            ),
-            JSON,
-        ),
-        group="Tools",
-        examples=("labctl chaos --seeds 300", "labctl chaos --seeds 1 --seed 17"),
     ),
     Command(
         "sim",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from labctl.engine import procedure, safe, supervisor
+from labctl.engine import alarms, procedure, safe, supervisor
 from labctl.engine.context import Context
 from labctl.engine.evolve import with_tally
 from labctl.engine.machine import ACTING
@@ -76,6 +76,8 @@ def decide(context: Context, state: BenchState, inputs: Inputs) -> Decision:
         _stop_everything(scan)
     for rig in supervisor.chambers_in_use(context, scan.state):
         supervisor.advance(scan, rig)
+    if scan.state.alarms:
+        alarms.advance(scan)
     for run_id in scan.state.runs:
         _advance_run(scan, run_id)
     return Decision(with_tally(scan.state, scan.tally), scan.events, scan.commands, scan.settled)

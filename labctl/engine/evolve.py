@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from labctl.engine.alarms import NORMAL, SOUNDS, fresh
 from labctl.engine.state import BenchState, Data, Lease, RunState, StepState
 from labctl.model.events import Event
 
@@ -22,7 +23,9 @@ def evolve(state: BenchState, event: Event) -> BenchState:
 
 def with_tally(state: BenchState, tally: dict[str, float]) -> BenchState:
     """The state with the accumulators of a newer scan (or of the last checkpoint)."""
-    return BenchState(state.runs, state.chambers, state.pending, state.alarms, state.commands, tally)
+    return BenchState(
+        state.runs, state.chambers, state.pending, state.alarms, state.bypasses, state.commands, tally
+    )
 
 
 def _put_run(state: BenchState, run: RunState) -> BenchState:
@@ -265,10 +268,29 @@ def _custody_closed(state: BenchState, data: Data, event: Event) -> BenchState:
 # -- alarms ----------------------------------------------------------------------------------------
 
 
+_STAMPS = {"active": "since_s", "ack": "acked_s", "clear": "rtn_s"}
+
+
 def _alarm(state: BenchState, data: Data, event: Event) -> BenchState:
-    if data["active"]:
-        return replace(state, alarms={**state.alarms, data["id"]: {**data, "since_s": event.t_s}})
-    return replace(state, alarms={k: v for k, v in state.alarms.items() if k != data["id"]})
+    name = data["id"]
+    others = {k: v for k, v in state.alarms.items() if k != name}
+    if data["to"] == NORMAL:
+        return replace(state, alarms=others)
+    kept = {k: v for k, v in data.items() if k not in ("trigger", "from", "to")}
+    alarm = fresh(name) | state.alarms.get(name, {}) | kept | {"state": data["to"]}
+    if stamp := _STAMPS.get(data["trigger"]):
+        alarm[stamp] = event.t_s
+    if data["to"] in SOUNDS:
+        alarm["told_s"] = event.t_s
+    return replace(state, alarms={**state.alarms, name: alarm})
+
+
+def _bypassed(state: BenchState, data: Data, event: Event) -> BenchState:
+    return replace(state, bypasses={**state.bypasses, data["id"]: {**data, "since_s": event.t_s}})
+
+
+def _bypass_ended(state: BenchState, data: Data, event: Event) -> BenchState:
+    return replace(state, bypasses={k: v for k, v in state.bypasses.items() if k != data["id"]})
 
 
 _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
@@ -297,4 +319,6 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "custody_gas_stopped": _custody_gas_stopped,
     "custody_closed": _custody_closed,
     "alarm": _alarm,
+    "bypassed": _bypassed,
+    "bypass_ended": _bypass_ended,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import custody, safe
+from labctl.engine import alarms, custody, safe
 from labctl.engine.context import Rig
 from labctl.engine.machine import ACTING, next_state
 from labctl.engine.scan import Scan
@@ -90,9 +90,13 @@ def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
                     scan.emit("safe_left", {"chamber": rig.name}, run.run_id)
             for step in run.active.values():
                 scan.phase(run, step, "enter")
+        case "ABORTED" if trigger == "CLEAR":
+            for name in trips_of(scan, run.run_id):
+                alarms.acknowledge(scan, name, run.actor or "labctl")
         case "IDLE" if trigger == "RESET":
             for name in trips_of(scan, run.run_id):
                 scan.emit("trips_reset", {"chamber": name}, run.run_id)
+                alarms.reset(scan, name, run.actor or "labctl")
         case _:
             pass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import procedure, safe
+from labctl.engine import alarms, procedure, safe, silencing
 from labctl.engine.context import Context
 from labctl.engine.machine import COMMANDS, allowed_commands
 from labctl.engine.scan import Scan
@@ -43,6 +43,9 @@ def handle(scan: Scan, request: Request) -> None:
                 scan.emit(
                     "trips_reset", {"chamber": request.args["chamber"], "reason": request.args["reason"]}
                 )
+                alarms.reset(scan, request.args["chamber"], request.actor)
+            case verb if verb in silencing.VERBS:
+                silencing.VERBS[verb].carry_out(scan, request)
             case _:
                 _command(scan, request)
     outcome = f"accepted: {already}" if already else "accepted" if accepted else f"refused: {reason}"
@@ -72,6 +75,8 @@ def _refusal(scan: Scan, request: Request) -> str | None:
         return _cannot_believe(scan, request)
     if request.verb == "clear" and request.run is None:
         return _cannot_clear(scan, request)
+    if request.verb in silencing.VERBS:
+        return silencing.VERBS[request.verb].refusal(scan, request)
     run = scan.state.runs.get(request.run or "")
     if run is None:
         return f"no run {request.run} on this bench"

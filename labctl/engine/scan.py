@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labctl.engine import alarms
 from labctl.engine.context import Context, Rig
 from labctl.engine.evolve import evolve
 from labctl.engine.state import BenchState, RunState, StepState
@@ -140,12 +141,19 @@ class Scan:
         return command_id
 
     def alarm(
-        self, name: str, active: bool, message: str, *, run: str | None, priority: str = "high"
+        self,
+        name: str,
+        active: bool,
+        message: str,
+        *,
+        run: str | None,
+        priority: str = "high",
+        latching: bool = False,
+        hidden: bool = False,
     ) -> None:
-        """Raise or return an alarm; the journal gets a row only when it changes."""
-        if (name in self.state.alarms) == active:
-            return
-        self.emit("alarm", {"id": name, "active": active, "priority": priority, "message": message}, run)
+        """Say by level whether the condition of an alarm holds; see `alarms.show`."""
+        if active or name in self.state.alarms:
+            alarms.show(self, name, active, message, run, priority, latching, hidden)
 
     # -- the run's own words ---------------------------------------------------------------------
 

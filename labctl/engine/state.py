@@ -90,12 +90,16 @@ class ChamberState:
 
 @dataclass(frozen=True, slots=True)
 class BenchState:
-    """Everything labctl knows about a bench."""
+    """Everything labctl knows about a bench.
+
+    alarms: those that are not NORMAL, by "chamber/what". bypasses: guards that only tell for now, by "chamber/guard".
+    """
 
     runs: dict[str, RunState] = field(default_factory=dict)
     chambers: dict[str, ChamberState] = field(default_factory=dict)
     pending: dict[str, Data] = field(default_factory=dict)
     alarms: dict[str, Data] = field(default_factory=dict)
+    bypasses: dict[str, Data] = field(default_factory=dict)
     commands: int = 0
     tally: dict[str, float] = field(default_factory=dict)
 

@@ -63,6 +63,9 @@ LIMITS: Mapping[str, Limit] = {
         60.0, "s", "lower", "a safe-state item unconfirmed so long: ask a person, and go on trying"
     ),
     "item_retry": Limit(10.0, "s", "lower", "between two tries of a safe-state item"),
+    "realarm_after": Limit(3600.0, "s", "lower", "an alarm or bypass that lasts so long is told again"),
+    "shelve_max": Limit(28800.0, "s", "lower", "longest for which an alarm may be shelved"),
+    "bypass_max": Limit(43200.0, "s", "lower", "longest for which a guard may be bypassed"),
     "slow_stir": Limit(100.0, "rpm", "lower", "stirring in the safe state"),
     "instrument_off_c": Limit(20.0, "degC", "lower", "setpoint of a heater that is off"),
 }

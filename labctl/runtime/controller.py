@@ -15,8 +15,8 @@ from labctl.runtime.instruments import Instruments
 from labctl.runtime.record import Record
 from labctl.store import NOT_READ
 
-TRIES = ("intent", "result")
-"""Events that only say that something was tried once more."""
+TRIES = ("intent", "result", "alarm")
+"""Events that only say that something was tried or told once more."""
 
 POLL_S = 0.25
 """How often the inbox and the e-stop are looked at, in real seconds, whatever the scan."""

@@ -342,8 +342,8 @@ def during(step: str, start: float, length: float, *, aborted: bool) -> list[Eve
         summary = {"cycles": planned.cycles}
     if step == "pyrolyse" and not aborted:
         low = {"id": "tube/flow", "priority": "high", "message": "tube: nitrogen 118 sccm, below 160 sccm"}
-        events.append(event("alarm", 15001, active=True, **low))
-        events.append(event("alarm", 15007, active=False, **low))
+        events.append(event("alarm", 15001, active=True, trigger="active", to="UNACK", **low))
+        events.append(event("alarm", 15007, active=False, trigger="clear", to="RTN_UNACK", **low))
     if not aborted:
         events.append(event("step_done", length, id=step, summary=summary))
     return sorted(events, key=lambda e: e.t_s)

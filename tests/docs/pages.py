@@ -9,6 +9,8 @@ from pydantic_core import PydanticUndefined
 
 from labctl.bench.api import DriverEntry
 from labctl.bench.discovery import drivers
+from labctl.engine import alarms as alarm
+from labctl.engine.guards import GUARDS, Guard
 from labctl.engine.machine import COMMANDS, DONE, STATES, next_state
 from labctl.model.limits import LIMITS
 from labctl.protocol.schema import KINDS, NOT_YET, WrittenStep
@@ -36,6 +38,47 @@ def limits() -> str:
         "One table in `labctl/model/limits.py`; guards, rules and messages quote these names. A bench file may move "
         "a limit in its stricter direction, never in the other.",
         table(("name", "value", "unit", "stricter is", "meaning"), rows),
+        "## Guards",
+        "What watches a chamber, every scan, whatever its run does. A bench file says which watch which chamber. Of "
+        "two on one cause the graver comes first. *When bad*: what a reading that is not good leads to.",
+        table(
+            ("guard", "what it sees", "does", "when bad", "priority", "may be bypassed"),
+            [_guard(guard) for guard in GUARDS.values()],
+        ),
+    )
+
+
+def _guard(guard: Guard) -> tuple[str, ...]:
+    """A guard as a row: its first sentence, and what it does after how long."""
+    sees = (guard.sees.__doc__ or "").partition("\n")[0]
+    does = [
+        stage.action.name.lower() + (f" after `{stage.lasting}`" if stage.lasting else " at once")
+        for stage in guard.stages
+    ]
+    may = "yes" if guard.bypass else "never"
+    return (f"`{guard.name}`", sees, ", ".join(does), guard.on_bad, guard.priority, may)
+
+
+def alarms() -> str:
+    """Every state of an alarm with every trigger."""
+    rows = []
+    for state in alarm.STATES:
+        cells = []
+        for trigger in alarm.TRIGGERS:
+            on, off = (alarm.next_state(state, trigger, active=active) for active in (True, False))
+            latched = alarm.next_state(state, trigger, latching=True)
+            cells.append(" or ".join(dict.fromkeys(str(s) for s in (on, off, latched) if s)) or "–")
+        rows.append((f"**{state}**", *cells))
+    return page(
+        "Alarms",
+        "The table of `labctl/engine/alarms.py`, after ISA-18.2. Where two states stand, the condition decides, or "
+        "whether the alarm latches. A dash is a refusal. An alarm only tells: guards act whatever state it is in.",
+        table(("state", *alarm.TRIGGERS), rows),
+        "`labctl alarms` lists them and counts what people had to deal with, `labctl ack` acknowledges. "
+        "`labctl shelve` hides one for a while, with a reason: never one that asks for hands, and during a run never "
+        "that of a guard that trips. `labctl bypass` lets a guard only tell, where the table of guards allows it; "
+        "every face says so, again each hour, and it ends with the run. What comes first in a chamber is marked *first out*, "
+        "and what merely follows from a shown alarm is suppressed.",
     )
 
 
@@ -143,6 +186,7 @@ def protocols() -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "limits.md": limits,
     "states.md": states,
+    "alarms.md": alarms,
     "instruments.md": instruments,
     "protocols.md": protocols,
 }

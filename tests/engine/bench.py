@@ -163,6 +163,11 @@ class Hands:
     def tube(self) -> ChamberState:
         return self.state.chambers["tube"]
 
+    @property
+    def alarms(self) -> dict[str, dict[str, Any]]:
+        """Those whose condition holds."""
+        return {name: alarm for name, alarm in self.state.alarms.items() if alarm["active"]}
+
     def step(self, name: str) -> StepState:
         return self.run.active[name]
 

@@ -53,17 +53,17 @@ def test_an_item_is_repeated_until_confirmed_and_a_person_is_asked_after_a_minut
     hands.go(59.0)
     assert hands.tube.safe is not None
     assert hands.tube.safe["items"]["safe_flow"]["confirmed"]
-    assert "tube/heat_off/by_hand" not in hands.state.alarms
+    assert "tube/heat_off/by_hand" not in hands.alarms
     assert 5 <= len(hands.sent("heat_off")) <= 7
     hands.go(2.0)
-    alarm = hands.state.alarms["tube/heat_off/by_hand"]
+    alarm = hands.alarms["tube/heat_off/by_hand"]
     assert alarm["priority"] == "critical"
     assert alarm["message"].startswith("Check room O2 and CO at the door; isolate at the breaker outside.")
     hands.go(60.0)
     assert hands.run.state == "ABORTING"
     hands.outcome["heat_off"] = "ok"
     hands.until(lambda: hands.run.state == "ABORTED", 15.0)
-    assert "tube/heat_off/by_hand" not in hands.state.alarms
+    assert "tube/heat_off/by_hand" not in hands.alarms
 
 
 def test_heat_off_is_proven_by_the_output_read_back_and_not_by_its_reply() -> None:
@@ -94,7 +94,7 @@ def test_a_flow_that_does_not_come_is_no_safe_flow() -> None:
     hands.ask("abort")
     hands.go(120.0)
     assert hands.run.state == "ABORTING"
-    assert "tube/safe_flow/by_hand" in hands.state.alarms
+    assert "tube/safe_flow/by_hand" in hands.alarms
     assert hands.tube.safe is not None
     assert hands.tube.safe["items"]["heat_off"]["confirmed"]
 

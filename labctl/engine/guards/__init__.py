@@ -24,7 +24,7 @@ def watch(scan: Scan, rig: Rig) -> None:
         guard = GUARDS[one.guard]
         seen = guard.sees(scan, rig, scan.state.chambers[rig.name], one)
         if seen is None:
-            rest(scan, rig, one)
+            rest(scan, rig, guard, one)
         else:
             judge(scan, rig, guard, one, seen)
 

@@ -61,7 +61,8 @@ class Guard(NamedTuple):
 
     sees: asked once a scan; None while nothing is wrong. stages: mildest first. on_bad: what it does about a reading
     that is not good. priority: of its alarm. hidden_by: guards whose alarm says the same and more. bypass: whether a
-    supervisor may bypass it.
+    supervisor may bypass it. off_delay_s: for how long nothing must be wrong before the alarm returns (EEMUA 191 as
+    recalled: 15 s for flow, pressure and links, 60 s for temperature); it never delays an action.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Guard(NamedTuple):
     priority: Literal["critical", "high", "medium", "low"] = "critical"
     hidden_by: tuple[str, ...] = ()
     bypass: bool = False
+    off_delay_s: float = 15.0
 
 
 def judge(scan: Scan, rig: Rig, guard: Guard, watch: Watch, seen: Seen) -> None:
@@ -83,24 +85,40 @@ def judge(scan: Scan, rig: Rig, guard: Guard, watch: Watch, seen: Seen) -> None:
             due = stage
     if due is None:
         return
-    hidden = any(f"{rig.name}/{name}" in scan.state.alarms for name in guard.hidden_by)
-    if not hidden and watch.alarm not in scan.state.alarms:
-        run = scan.state.chambers[rig.name].run
-        scan.alarm(watch.alarm, True, seen.message, run=run, priority=guard.priority)
+    scan.tally.pop(f"{watch.alarm}/off_s", None)
+    scan.alarm(
+        watch.alarm,
+        True,
+        seen.message,
+        run=scan.state.chambers[rig.name].run,
+        priority=guard.priority,
+        latching=due.action is TRIP,
+        hidden=any(_is_shown(scan, f"{rig.name}/{name}") for name in guard.hidden_by),
+    )
+    if watch.alarm in scan.state.bypasses:
+        return
     if due.action is HOLD:
         _hold(scan, rig, guard.name, seen)
     elif due.action is TRIP:
         _trip(scan, rig, guard.name, seen)
 
 
-def rest(scan: Scan, rig: Rig, watch: Watch) -> None:
+def rest(scan: Scan, rig: Rig, guard: Guard, watch: Watch) -> None:
     """Nothing is wrong: what lasted has ended, and the alarm returns."""
     tally = scan.tally
     for timer in watch.timers:
         if timer in tally:
             del tally[timer]
-    if scan.state.alarms and watch.alarm in scan.state.alarms:
+    if not scan.state.alarms or not scan.state.alarms.get(watch.alarm, {}).get("active"):
+        return
+    off = f"{watch.alarm}/off_s"
+    if scan.lasting(off, True) >= guard.off_delay_s:
+        del tally[off]
         scan.alarm(watch.alarm, False, "", run=scan.state.chambers[rig.name].run)
+
+
+def _is_shown(scan: Scan, alarm: str) -> bool:
+    return bool(scan.state.alarms.get(alarm, {}).get("active"))
 
 
 def _has_lasted(scan: Scan, stage: Stage, timer: str, watch: Watch) -> bool:

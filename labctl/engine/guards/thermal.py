@@ -82,8 +82,17 @@ def sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | 
     return Seen(message, reading.value, distrust=rig.heater)
 
 
+SLOW = 60.0
+"""Temperatures change slowly: their alarms return after a minute (EEMUA 191, recalled)."""
+
 GUARDS = (
-    Guard("over_temperature", over_temperature, (Stage(TRIP, "trip_scans"),), on_bad="trip"),
-    Guard("stuck_heater", stuck_heater, (Stage(ALARM), Stage(TRIP, "trip_scans")), on_bad="trip"),
-    Guard("sensor", sensor, (Stage(TRIP, "trip_scans"),), on_bad="trip"),
+    Guard("over_temperature", over_temperature, (Stage(TRIP, "trip_scans"),), "trip", off_delay_s=SLOW),
+    Guard(
+        "stuck_heater",
+        stuck_heater,
+        (Stage(ALARM), Stage(TRIP, "trip_scans")),
+        on_bad="trip",
+        off_delay_s=SLOW,
+    ),
+    Guard("sensor", sensor, (Stage(TRIP, "trip_scans"),), "trip", off_delay_s=SLOW),
 )

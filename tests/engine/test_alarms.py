@@ -1,0 +1,253 @@
+"""Alarms: the table of ISA-18.2 cell by cell, and their life around guards that act whatever is hidden."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from labctl.engine.alarms import HIDDEN, STATES, TRIGGERS, next_state
+from labctl.engine.guards import GUARDS
+from tests.engine.bench import Hands
+from tests.engine.test_guards import hot, trips
+
+REFUSED = None
+SHOWN = ("NORMAL", "UNACK", "ACKED", "RTN_UNACK", "LATCH_UNACK", "LATCH_ACKED")
+GOES: dict[tuple[str, str], str | None] = {
+    ("NORMAL", "active"): "UNACK",
+    ("RTN_UNACK", "active"): "UNACK",
+    ("LATCH_UNACK", "active"): "UNACK",
+    ("LATCH_ACKED", "active"): "UNACK",
+    ("UNACK", "clear"): "RTN_UNACK",
+    ("ACKED", "clear"): "NORMAL",
+    ("UNACK", "ack"): "ACKED",
+    ("RTN_UNACK", "ack"): "NORMAL",
+    ("LATCH_UNACK", "ack"): "LATCH_ACKED",
+    ("LATCH_ACKED", "reset"): "NORMAL",
+    ("ACKED", "realarm"): "UNACK",
+    ("UNACK", "realarm"): "UNACK",
+    ("SHELVED", "unshelve"): "NORMAL",
+    ("SUPPRESSED", "release"): "NORMAL",
+    ("OUT_OF_SERVICE", "return"): "NORMAL",
+    **{(state, "latch"): state for state in STATES},
+    **{(state, "shelve"): "SHELVED" for state in SHOWN},
+    **{(state, "suppress"): "SUPPRESSED" for state in SHOWN},
+    **{(state, "remove"): "OUT_OF_SERVICE" for state in SHOWN},
+    **{(state, trigger): state for state in HIDDEN for trigger in ("active", "clear")},
+}
+"""Written down again from the standard's table, for an alarm that does not latch and whose condition is over."""
+
+
+@pytest.mark.parametrize(("state", "trigger"), list(itertools.product(STATES, TRIGGERS)))
+def test_every_cell_of_the_table(state: str, trigger: str) -> None:
+    assert next_state(state, trigger) == GOES.get((state, trigger), REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("state", "trigger"),
+    [("SHELVED", "unshelve"), ("SUPPRESSED", "release"), ("OUT_OF_SERVICE", "return")],
+)
+def test_what_is_shown_again_is_judged_by_its_condition(state: str, trigger: str) -> None:
+    assert next_state(state, trigger, active=True) == "UNACK"
+
+
+@pytest.mark.parametrize(("state", "target"), [("UNACK", "LATCH_UNACK"), ("ACKED", "LATCH_ACKED")])
+def test_a_latching_alarm_outlives_its_condition(state: str, target: str) -> None:
+    assert next_state(state, "clear", latching=True) == target
+
+
+def low() -> Hands:
+    """A hot tube whose nitrogen has been low for long enough, and stays so whatever is commanded."""
+    hands = hot()
+    hands.outcome["set_flow"] = "acknowledged"
+    hands.values["nitrogen.flow"] = 120.0
+    hands.go(6.0)
+    return hands
+
+
+def state(hands: Hands, alarm: str = "tube/nitrogen_low") -> str:
+    found = hands.state.alarms.get(alarm)
+    return "NORMAL" if found is None else str(found["state"])
+
+
+def moves(hands: Hands, alarm: str = "tube/nitrogen_low") -> list[str]:
+    return [a["trigger"] for a in hands.of("alarm") if a["id"] == alarm]
+
+
+def test_an_alarm_is_told_acknowledged_and_gone() -> None:
+    hands = low()
+    assert state(hands) == "UNACK"
+    assert hands.ask("ack", None, alarm="tube/nitrogen_low") == ("accepted", True)
+    assert state(hands) == "ACKED"
+    assert hands.state.alarms["tube/nitrogen_low"]["by"] == "person"
+    hands.values["nitrogen.flow"] = 200.0
+    hands.go(17.0)
+    assert state(hands) == "NORMAL"
+    assert moves(hands) == ["active", "ack", "clear"]
+
+
+def test_an_alarm_that_returned_unseen_stays_until_it_is_acknowledged() -> None:
+    hands = low()
+    hands.values["nitrogen.flow"] = 200.0
+    hands.go(17.0)
+    assert state(hands) == "RTN_UNACK"
+    assert hands.ask("ack", None, alarm="tube/nitrogen_low")[1]
+    assert state(hands) == "NORMAL"
+    assert hands.ask("ack", None, alarm="tube/nitrogen_low") == (
+        "refused: no alarm tube/nitrogen_low; there are none",
+        False,
+    )
+
+
+def test_a_condition_that_flickers_does_not_chatter() -> None:
+    hands = low()
+    for _ in range(5):
+        hands.values["nitrogen.flow"] = 200.0
+        hands.go(10.0)
+        hands.values["nitrogen.flow"] = 120.0
+        hands.go(8.0)
+    assert moves(hands) == ["active"]
+
+
+def test_a_trip_latches_its_alarm_until_the_run_is_cleared_and_reset() -> None:
+    hands = hot()
+    hands.at(400.0)
+    hands.go(2.0)
+    assert moves(hands, "tube/over_temperature") == ["active", "latch"]
+    hands.at(22.0)
+    hands.until(lambda: hands.run.end_state == "ABORTED" and hands.tube.custody is None, 5000.0)
+    assert state(hands, "tube/over_temperature") == "LATCH_UNACK"
+    assert hands.ask("clear", reason="a draught")[1]
+    assert state(hands, "tube/over_temperature") == "LATCH_ACKED"
+    assert hands.ask("reset")[1]
+    assert state(hands, "tube/over_temperature") == "NORMAL"
+
+
+def test_what_comes_first_is_marked_and_its_consequences_are_hidden() -> None:
+    hands = hot(bench="standard")
+    hands.outcome["set_flow"] = "acknowledged"
+    hands.values["nitrogen.flow"] = 0.0
+    hands.go(6.0)
+    assert hands.state.alarms["tube/nitrogen_lost"]["first_out"]
+    assert state(hands, "tube/nitrogen_low") == "SUPPRESSED"
+    shown = [a for a in hands.state.alarms.values() if a["state"] not in HIDDEN]
+    assert [a["id"] for a in shown] == ["tube/nitrogen_lost"]
+    hands.values["nitrogen.flow"] = 120.0
+    hands.go(17.0)
+    assert state(hands, "tube/nitrogen_low") == "UNACK", "what hid it is over, and it is not"
+
+
+def test_an_alarm_is_shelved_with_a_reason_for_a_while_and_comes_back_by_itself() -> None:
+    hands = low()
+    shelve = {"alarm": "tube/nitrogen_low", "for_s": 600.0}
+    assert hands.ask("shelve", None, **shelve) == ("refused: say why (--reason)", False)
+    assert hands.ask("shelve", None, **shelve, reason="known")[1]
+    assert state(hands) == "SHELVED"
+    hands.go(590.0)
+    assert state(hands) == "SHELVED"
+    hands.go(20.0)
+    assert state(hands) == "UNACK"
+
+
+def test_shelving_never_lasts_longer_than_a_shift() -> None:
+    hands = low()
+    args = {"alarm": "tube/nitrogen_low", "reason": "known"}
+    for for_s in (28_801.0, 0.0, -1.0, None, "soon"):
+        said = hands.ask("shelve", None, **args, for_s=for_s)
+        assert said == ("refused: say for how long (--for), at most 8 h", False)
+
+
+def test_the_alarm_of_a_guard_that_trips_is_not_shelved_during_a_run_nor_one_that_asks_for_hands() -> None:
+    hands = hot(bench="standard")
+    hands.nitrogen(False)
+    hands.go(6.0)
+    said = hands.ask("shelve", None, alarm="tube/nitrogen_lost", for_s=60.0, reason="known")
+    assert said[0].startswith("refused: tube/nitrogen_lost belongs to a guard that trips")
+    assert hands.ask("abort")[1]
+    hands.go(90.0)
+    said = hands.ask("shelve", None, alarm="tube/safe_flow/by_hand", for_s=60.0, reason="known")
+    assert said[0].startswith("refused: tube/safe_flow/by_hand asks a person to act")
+
+
+def test_guards_act_whatever_is_shelved_or_out_of_service() -> None:
+    for how in ({"for_s": 3600.0}, {"out_of_service": True}):
+        hands = hot()
+        hands.values["oxygen.oxygen"] = 500.0
+        hands.go(3.0)
+        assert hands.ask("shelve", None, alarm="tube/oxygen_high", reason="known", **how)[1]
+        hands.values["oxygen.oxygen"] = 1500.0
+        hands.go(3.0)
+        assert trips(hands) == ["oxygen_high"]
+        assert hands.tube.lease is None
+
+
+def test_an_alarm_out_of_service_stays_so_until_it_is_returned() -> None:
+    hands = low()
+    removed = {"alarm": "tube/nitrogen_low", "out_of_service": True, "reason": "sensor at the maker's"}
+    assert hands.ask("shelve", None, **removed)[1]
+    hands.go(5000.0)
+    assert state(hands) == "OUT_OF_SERVICE"
+    assert hands.ask("unshelve", None, alarm="tube/nitrogen_low")[1]
+    assert state(hands) == "UNACK"
+
+
+def test_an_alarm_that_lasts_is_told_again_every_hour() -> None:
+    hands = low()
+    assert hands.ask("ack", None, alarm="tube/nitrogen_low")[1]
+    hands.go(3590.0)
+    assert state(hands) == "ACKED"
+    hands.go(20.0)
+    assert state(hands) == "UNACK"
+
+
+def test_a_bypassed_guard_only_tells_and_everybody_is_told_so_each_hour() -> None:
+    hands = hot()
+    bypass = {"guard": "oxygen_high", "chamber": "tube", "for_s": 7000.0}
+    assert hands.ask("bypass", None, **bypass) == ("refused: say why (--reason)", False)
+    assert hands.ask("bypass", None, **bypass, reason="analyser drifts")[1]
+    assert state(hands, "tube/oxygen_high/bypassed") == "UNACK"
+    hands.values["oxygen.oxygen"] = 1500.0
+    hands.go(10.0)
+    assert trips(hands) == []
+    assert state(hands, "tube/oxygen_high") == "UNACK"
+    assert hands.run.state == "RUNNING"
+    hands.go(3600.0)
+    assert moves(hands, "tube/oxygen_high/bypassed") == ["active", "realarm"]
+    hands.go(3400.0)
+    assert hands.state.bypasses == {}
+    hands.go(3.0)
+    assert trips(hands) == ["oxygen_high"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "run", "cause"), [("abort", "run-1", "its run is over"), ("unbypass", None, "taken back")]
+)
+def test_a_bypass_ends_with_its_run_or_when_it_is_taken_back(verb: str, run: str | None, cause: str) -> None:
+    hands = hot()
+    bypass = {"guard": "oxygen_high", "chamber": "tube"}
+    assert hands.ask("bypass", None, **bypass, for_s=7000.0, reason="drifts")[1]
+    assert hands.ask(verb, run, **bypass)[1]
+    hands.until(lambda: hands.state.bypasses == {}, 30.0)
+    assert hands.of("bypass_ended")[-1]["cause"] == cause
+
+
+@pytest.mark.parametrize("guard", [name for name, guard in GUARDS.items() if not guard.bypass])
+def test_what_protects_by_itself_can_never_be_bypassed(guard: str) -> None:
+    hands = hot()
+    said, accepted = hands.ask("bypass", None, guard=guard, chamber="tube", for_s=60.0, reason="because")
+    assert not accepted
+    assert said.startswith(
+        (f"refused: {guard} can never be bypassed", f"refused: tube has no guard {guard};")
+    )
+
+
+@pytest.mark.parametrize("guard", ["over_temperature", "sensor", "nitrogen_low", "nitrogen_lost"])
+def test_the_guards_that_the_safety_contract_names_are_not_to_be_bypassed(guard: str) -> None:
+    assert not GUARDS[guard].bypass
+
+
+def test_nobody_bypasses_for_longer_than_twelve_hours() -> None:
+    hands = hot()
+    asked = {"guard": "oxygen_high", "chamber": "tube", "reason": "drifts"}
+    assert not hands.ask("bypass", None, **asked, for_s=43_201.0)[1]
+    assert hands.ask("bypass", None, **asked, for_s=43_200.0)[1]
