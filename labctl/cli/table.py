@@ -288,6 +288,19 @@ COMMANDS: tuple[Command, ...] = (
         group="Steer a run",
     ),
     Command(
+        "bench",
+        "look after a bench",
+        group="Prepare",
+        commands=(
+            Command(
+                "check",
+                "say whether a bench could run now, and what keeps it from that",
+                "labctl.cli.bench:check",
+                (BENCH, JSON),
+            ),
+        ),
+    ),
+    Command(
         "devices",
         "list the instruments of a bench and what they say, or the installed drivers",
         "labctl.cli.devices:main",
