@@ -11,6 +11,7 @@ from pydantic import ValidationError as SchemaError
 
 from labctl.bench.api import CAPABILITIES, DriverEntry
 from labctl.bench.discovery import drivers
+from labctl.bench.required import missing
 from labctl.bench.schema import Bench, Instrument
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.model.limits import GUARD_NAMES, LIMITS, SAFE_ITEM_NAMES
@@ -52,19 +53,31 @@ def find_bench(name: str | Path) -> Path:
     )
 
 
-def load_bench(name: str | Path, entries: Mapping[str, DriverEntry] | None = None) -> Bench:
-    """The bench of that folder, file or bundled name. Raises UsageError or ValidationError."""
+def load_bench(
+    name: str | Path, entries: Mapping[str, DriverEntry] | None = None, *, unprotected: bool = False
+) -> Bench:
+    """The bench of that folder, file or bundled name. Raises UsageError or ValidationError.
+
+    unprotected: load one that lacks required protections too, to show on its twin what they are for.
+    """
     path = find_bench(name)
-    bench, findings = check_bench(path.read_bytes(), str(path), entries)
+    bench, findings = check_bench(path.read_bytes(), str(path), entries, unprotected=unprotected)
     if bench is None:
         raise ValidationError(findings)
     return bench
 
 
 def check_bench(
-    content: str | bytes, file: str, entries: Mapping[str, DriverEntry] | None = None
+    content: str | bytes,
+    file: str,
+    entries: Mapping[str, DriverEntry] | None = None,
+    *,
+    unprotected: bool = False,
 ) -> tuple[Bench | None, list[Finding]]:
-    """The bench in `content`, or None, and all that is wrong with it. Drivers: `entries`, or discovery."""
+    """The bench in `content`, or None, and all that is wrong with it. Drivers: `entries`, or discovery.
+
+    unprotected: say nothing of required protections that it lacks.
+    """
     try:
         document = read(content, file)
     except ValidationError as error:
@@ -77,6 +90,7 @@ def check_bench(
         *_instruments(document, bench, drivers() if entries is None else entries),
         *_parts(document, bench),
         *_protections(document, bench),
+        *(() if unprotected else _lacking(document, bench)),
     ]
     return (None if any(f.severity == "error" for f in findings) else bench), findings
 
@@ -143,6 +157,14 @@ def _fits_driver(
     if scheme in SCHEMES and scheme not in LINKS.get(entry.link, SCHEMES):
         message = f"driver {entry.name} speaks {entry.link}, not {scheme}"
         yield document.finding("BENCH-005", (*at, "address"), message, f"use {', '.join(LINKS[entry.link])}")
+
+
+def _lacking(document: Document, bench: Bench) -> Iterator[Finding]:
+    """A chamber that lacks a required protection is not run; a limit may be tightened, a protection not left out."""
+    for chamber, part, name in missing(bench):
+        what = "interlock" if part == "guards" else "safe-state item"
+        hint = f"add {name} to {part} of {chamber}"
+        yield document.finding("BENCH-020", ("chambers", chamber), f"{chamber} lacks the {what} {name!r}", hint)
 
 
 def _protections(document: Document, bench: Bench) -> Iterator[Finding]:
