@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-PER_SEED = 7
+PER_SEED = 9
 """Faults dealt to each seed."""
 SECOND = ("monitor", "oven", "stirrer", "cycler", "analyser")
 
@@ -30,11 +30,11 @@ STAGES: Mapping[str, Stage] = {
     "stir": Stage("hotplate.speed_rpm", (100.0, 400.0), (0.0, 60.0)),
     "oven": Stage("oven.air_c", (35.0, 80.0), (0.0, 150.0)),
     "purge": Stage("gas.flow_sccm", (300.0, 400.0), (0.0, 300.0)),
-    "ramp": Stage("furnace.tube_c", (30.0, 380.0), (0.0, 60.0)),
-    "hot": Stage("furnace.tube_c", (160.0, 385.0), (0.0, 150.0)),
-    "soak": Stage("furnace.tube_c", (390.0, 395.0), (0.0, 220.0)),
-    "cooling": Stage("furnace.tube_c", (390.0, 395.0), (260.0, 700.0)),
-    "cell": Stage("cell.current_a", (1e-5, 1e-4), (0.0, 200.0)),
+    "ramp": Stage("furnace.tube_c", (30.0, 560.0), (0.0, 60.0)),
+    "hot": Stage("furnace.tube_c", (160.0, 580.0), (0.0, 150.0)),
+    "soak": Stage("furnace.tube_c", (585.0, 592.0), (0.0, 220.0)),
+    "cooling": Stage("furnace.tube_c", (585.0, 592.0), (260.0, 800.0)),
+    "cell": Stage("cell.current_a", (1e-6, 1e-5), (0.0, 700.0)),
 }
 """Of the protocol of this package, by what the plant shows of each."""
 STAGES_OF: Mapping[str, tuple[str, ...]] = {
@@ -109,7 +109,7 @@ KINDS: Mapping[str, Kind] = {
         15, "panel_setpoint", ("furnace", "oven", "gas", "stirrer"), (1.0, 2.0)
     ),
     "hotter at the panel": Kind(
-        15, "panel_setpoint", ("furnace",), (1.0, 2.0), {"value": [500.0, 700.0]}, ("hot", "soak")
+        15, "panel_setpoint", ("furnace",), (1.0, 2.0), {"value": [700.0, 850.0]}, ("hot", "soak")
     ),
     "manual at the panel": Kind(15, "panel_mode", ("furnace", "oven"), (1.0, 2.0), {"output": [30.0, 100.0]}),
     "locked at the panel": Kind(15, "local_lock", ("furnace", "oven"), (10.0, 200.0)),

@@ -26,7 +26,7 @@ from labctl.protocol.plan import Heat, Plan
 from labctl.protocol.validation import load_plan
 from labctl.runtime.record import InMemory, Scanned
 from labctl.store.chain import canonical_data, row_hash, sha256
-from labctl.twin import Twin
+from labctl.twin import Twin, check_faults, spec
 from labctl_simulators.faults import KINDS as SIMULATED
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.oven import ConvectionOven
@@ -35,10 +35,13 @@ from labctl_simulators.plant import Tube
 HERE = Path(__file__).parent
 BENCH_FILE, PROTOCOL_FILE = HERE / "bench.yaml", HERE / "protocol.yaml"
 
-SAFETY_S = (2400.0, 4200.0)
-"""How long faults may begin and act, drawn by seed: the protocol takes 3,000 s without any."""
+SAFETY_S = (6000.0, 9000.0)
+"""How long faults may begin and act, drawn by seed: the protocol takes 5,000 s without any."""
 LIVENESS_S = 6 * 3600.0
 """What remains after the last fault: HELD for 2 h, a protocol of an hour, a cool-down, and as much again (assumed)."""
+
+PERSON = "person"
+"""The role, and in a schedule the instrument, of who presses the buttons."""
 
 ROLES = {
     "tube_furnace": "furnace",
@@ -68,11 +71,21 @@ class Setting:
         loaded = load_bench(BENCH_FILE if bench is None else bench, entries)
         return cls(loaded, entries, load_plan(PROTOCOL_FILE, {}, loaded)[0])
 
+    def check(self, faults: Sequence[Mapping[str, Any]]) -> None:
+        """Raises UsageError for the first fault that this setting cannot have."""
+        matter = [plain(fault) for fault in faults if fault.get("instrument") != PERSON]
+        check_faults(spec(self.bench, self.entries, self.plan), matter)
+
+    def guards(self, known: Sequence[str]) -> tuple[str, ...]:
+        """The guards that watch a chamber of this bench, in the order of `known`."""
+        used = {guard.guard for chamber in self.bench.chambers.values() for guard in chamber.guards}
+        return tuple(name for name in known if name in used)
+
     @cached_property
     def roles(self) -> dict[str, str]:
         """Instrument by role, and the person."""
         named = {ROLES[i.provides[0]]: name for name, i in self.bench.instruments.items()}
-        return named | {"person": "person"}
+        return named | {PERSON: PERSON}
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -80,7 +93,7 @@ class Setting:
         device = {
             role: self.entries[self.bench.instruments[name].driver].device
             for role, name in self.roles.items()
-            if role != "person"
+            if role != PERSON
         }
 
         def possible(name: str) -> bool:
@@ -100,7 +113,7 @@ class Setting:
     @cached_property
     def bounds(self) -> Bounds:
         """What protocol and bench allow, as the observer's plain numbers."""
-        names = {name: role for role, name in self.roles.items() if role != "person"}
+        names = {name: role for role, name in self.roles.items() if role != PERSON}
         heats = [step for step in self.plan.steps if isinstance(step, Heat)]
         targets: dict[str, float] = {}
         for step in heats:
@@ -270,9 +283,9 @@ def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | Non
         twin, controller = rehearsal.twin, rehearsal.controller
         names = {name: role for role, name in setting.roles.items()}
         _Eyes(twin, observer, names)
-        people = People(rehearsal, journal, seed, [f for f in scheduled if f["instrument"] == "person"])
+        people = People(rehearsal, journal, seed, [f for f in scheduled if f["instrument"] == PERSON])
         with twin.lock:
-            twin.faults.schedule(_plain(f) for f in scheduled if f["instrument"] != "person")
+            twin.faults.schedule(plain(f) for f in scheduled if f["instrument"] != PERSON)
         if rehearsal.problems:
             journal.detections["audit refused"] += 1
         safety_s = between(seed, "safety phase", *SAFETY_S)
@@ -308,8 +321,8 @@ def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | Non
         )
 
 
-def _plain(fault: Mapping[str, Any]) -> dict[str, Any]:
-    """The fault as the simulators know it, without the name that chaos has for it."""
+def plain(fault: Mapping[str, Any]) -> dict[str, Any]:
+    """The fault as a file has it, without the name that chaos has for it."""
     return {key: value for key, value in fault.items() if key != "name"}
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from labctl.cli.values import (
     bench_folder,
+    count,
     duration,
     existing_file,
     file,
@@ -424,6 +425,30 @@ COMMANDS: tuple[Command, ...] = (
             "labctl capture furnace --bench . --for '2 min' -o furnace.transcript",
             "labctl capture --bench small --exercise -o small.transcript",
         ),
+    ),
+    Command(
+        "chaos",
+        "try the product itself under seeded faults, on a simulated bench",
+        "labctl.cli.chaos:main",
+        (
+            option("--seeds", metavar="N", type=count, default=20, help="how many seeds (default: 20)"),
+            option("--seed", metavar="K", type=int, default=1, help="the first of them (default: 1)"),
+            option(
+                "--faults",
+                metavar="FILE",
+                type=existing_file,
+                help="YAML list of faults, instead of each seed's own",
+            ),
+            option(
+                "--bench",
+                metavar="DIR",
+                type=bench_folder,
+                help="the protections of this bench, on the twin's own matter (default: a bench of its own)",
+            ),
+            JSON,
+        ),
+        group="Tools",
+        examples=("labctl chaos --seeds 300", "labctl chaos --seeds 1 --seed 17"),
     ),
     Command(
         "sim",

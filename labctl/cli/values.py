@@ -73,6 +73,13 @@ def once(named: Sequence[tuple[str, str]]) -> dict[str, str]:
     return values
 
 
+def count(text: str) -> int:
+    """A whole number above zero."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
 def positive_number(text: str) -> float:
     """A finite number above zero."""
     try:

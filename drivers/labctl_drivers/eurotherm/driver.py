@@ -145,7 +145,10 @@ class Eurotherm(Driver):
                 timeout_s=timeout_s,
             )
             write_fc = int(options.get("write_fc", 6))
-            self._modbus = ModbusRtu(port, unit, max_block=block, write_fc=write_fc)
+            assert isinstance(self.profile, CountsProfile)
+            self._modbus = ModbusRtu(
+                port, unit, max_block=block, write_fc=write_fc, fences=self.profile.fences
+            )
         self._registers = None
         self.renewals = 0
 

@@ -98,6 +98,11 @@ class CountsProfile(Profile):
     type_code: int
     decimals: int
 
+    @property
+    def fences(self) -> tuple[tuple[int, int], ...]:
+        """Reads by which the driver finds the line in step again: no other reads two, three or four registers."""
+        return (self.limit_high, 2), (self.live, 3), (self.live, 4)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloatProfile(Profile):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Protocol
@@ -69,12 +70,26 @@ class ModbusRtu:
         max_block: registers per read; longer reads are split.
         write_fc: 16 writes blocks, 6 writes register by register.
         retry: False never asks again; for a caller that opens its link anew after a loss instead.
+        fences: (address, count) of reads that do no harm, each of a length that no other read has; those longer
+            than `max_block` are left out. See below.
+
+    A frame carries nothing that tells an answer from the one before. After a loss nothing is asked before the line was
+    silent for one time-out, and with `fences` no read is believed before the next of them was answered: an answer that
+    is late by a whole poll, or always, has another length and is never a number. What may pass are answers that are
+    all late by as many attempts as there are fences. Writes go out without a fence: taking heat away waits for nothing.
 
     A line that echoes requests (two-wire RS-485) is recognised at the first read.
     """
 
     def __init__(
-        self, port: Port, unit: int, *, max_block: int = 125, write_fc: int = 16, retry: bool = True
+        self,
+        port: Port,
+        unit: int,
+        *,
+        max_block: int = 125,
+        write_fc: int = 16,
+        retry: bool = True,
+        fences: Iterable[tuple[int, int]] = (),
     ) -> None:
         if not 1 <= unit <= 254:
             raise ValueError(f"unit {unit} is not within 1..254")
@@ -89,6 +104,7 @@ class ModbusRtu:
         self.retry = retry
         self._echoes = False
         self._quiet = True
+        self._fences = deque(fence for fence in fences if fence[1] <= max_block)
 
     def read_holding(self, address: int, count: int = 1) -> tuple[int, ...]:
         """`count` registers from `address` (as in the PDU, no 40001 offset), each 0..65535.
@@ -101,12 +117,15 @@ class ModbusRtu:
             return head + self.read_holding(address + self.max_block, count - self.max_block)
         request = read_request(self.unit, address, count)
         # a line that is still unsettled from the last request gets one attempt only
-        again = self.retry and self._quiet
+        in_step = self._quiet
         try:
+            if not in_step:
+                self._settle()
             return self._read_once(request, count)
         except CommunicationError:
-            if not again:
+            if not (in_step and self.retry):
                 raise
+            self._settle()
             return self._read_once(request, count)
 
     def write(self, address: int, values: Sequence[int]) -> None:
@@ -137,21 +156,40 @@ class ModbusRtu:
         return registers
 
     def _write_once(self, request: bytes, function: int) -> None:
-        raw = self._ask(request, ACKNOWLEDGEMENT)
-        self._check(raw, function, ACKNOWLEDGEMENT)
-        check_write(raw, request, self.unit)
-        self._quiet = True
+        # the acknowledgement of the same write before says as much of the write, but nothing of the line
+        in_step = self._quiet or not self._fences
+        if not self._quiet:
+            self._drain()
+        try:
+            raw = self._ask(request, ACKNOWLEDGEMENT)
+            self._check(raw, function, ACKNOWLEDGEMENT)
+            check_write(raw, request, self.unit)
+            self._quiet = in_step
+        except RefusedError:
+            self._quiet = in_step
+            raise
+
+    def _settle(self) -> None:
+        """Be in step again, or raise CommunicationError: what comes next on this line answers what is asked next."""
+        self._drain()
+        if self._fences:
+            address, count = self._fences[0]
+            self._fences.rotate(-1)
+            try:
+                self._read_once(read_request(self.unit, address, count), count)
+            except RefusedError as error:
+                self._quiet = False
+                raise CommunicationError(f"unit {self.unit}: not in step: {error}") from error
+
+    def _drain(self) -> None:
+        """Wait until the line was silent for one time-out. One that was lost holds nothing; a write opens it anew."""
+        with suppress(CommunicationError):
+            while self.port.read(256):
+                pass
 
     def _ask(self, request: bytes, size: int) -> bytes:
         """Send a request on a quiet line and return what came of the answer of `size` bytes."""
         port = self.port
-        if not self._quiet:
-            # An answer to the request that failed may still come, and nothing in it would tell it from
-            # the next one's. So: nothing is asked before the line was silent for one time-out.
-            # A line that was lost holds none; the write below opens it anew.
-            with suppress(CommunicationError):
-                while port.read(256):
-                    pass
         port.reset_input()
         self._quiet = False
         port.write(request)
