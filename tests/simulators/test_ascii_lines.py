@@ -93,6 +93,34 @@ def test_the_captured_replies_of_a_modern_controller() -> None:
     assert rows[5] == b"A D05 005 Mass Flow                  s decimal     7/2 012 02 SCCM"
 
 
+def test_a_controller_answers_in_registers_as_it_does_in_letters() -> None:
+    wire = session("alicat", {})
+    assert said(wire, b"A$$R46\r") == b"A   046 = 8\r"
+    assert said(wire, b"A$$W46=1\r") == b"A   046 = 1\r"
+    assert said(wire, b"AGS\r") == b"A 1 Ar Argon\r"
+    assert said(wire, b"A$$W46=200\r") == b"A   046 = 1\r"
+    assert said(wire, b"AW122=34\r") == b"A   122 = 34\r"
+    assert b"+000.00     Ar" in said(wire, b"AS78.95\r")  # a setpoint of pressure is none of flow
+    assert said(wire, b"A$$W122=37\r") == said(wire, b"AR122\r") == b"A   122 = 37\r"
+    assert said(wire, b"A$$H\r").endswith(b"Ar HLD\r")
+    assert said(wire, b"A$$C\r").endswith(b"Ar\r")
+    assert said(wire, b"A$$L\r").endswith(b"Ar LCK\r")
+    assert said(wire, b"A$$U\r").endswith(b"Ar\r")
+    assert said(wire, b"AR500\r") == b"?\r"
+
+
+def test_a_modern_controller_tells_units_statistics_and_the_drive_of_its_valve() -> None:
+    wire = session("alicat", {})
+    assert said(wire, b"ADCU 5\r") == b"A 12 SCCM\r"
+    assert said(wire, b"ADV 10 2 5 99\r") == b"+014.70 +000.00 --\r"
+    assert said(wire, b"ADV 0 2\r") == said(wire, b"ADV 10\r") == b"?\r"
+    assert said(wire, b"AVD\r") == b"A 000.00 000.00 000.00 000.00\r"
+    for tare in (b"AT\r", b"ATP\r", b"APC\r", b"AT 1\r"):
+        assert said(wire, tare) == said(wire, b"A\r")
+    old = session("alicat", {"sim_firmware": "5v12.0-R22"})
+    assert said(old, b"ADV 10 2\r") == said(old, b"AVD\r") == said(old, b"ADCU 5\r") == b"?\r"
+
+
 def test_the_captured_replies_of_an_old_controller() -> None:
     wire = session("alicat", {"sim_firmware": "5v12.0-R22"})
     rows = said(wire, b"A??D*\r").split(b"\r")

@@ -1,6 +1,8 @@
 """A simulated Alicat MC mass-flow controller: serial ASCII of firmware 10v20, 6v21 or 5v12.
 
-Replies and tables follow published captures of an MC-500SCCM-D (10v20.0-R24) and a 5v12 controller.
+Replies and tables follow published captures of an MC-500SCCM-D (10v20.0-R24) and a 5v12 controller. Both dialects
+are spoken: commands in letters, and registers (`$$W46=8`, `R122`) as an older published client writes them; `$$` before
+a command changes nothing. Not simulated: mixes, ramps, PID registers, totalizer batches, other baud rates and letters.
 Faults are attributes: switch them on, and the instrument behaves as a real one does in that trouble.
 """
 
@@ -42,8 +44,15 @@ _STANDARD_BAR = 1.01325
 _MASS_FLOW_LOOP = 37
 _MODERN_STATUS = ["OPL", "EXH", "HLD", "LCK", "MOV", "VOV", "POV", "TOV", "OVR", "TMF", "P2O", "COM", "GTA"]
 _LEGACY_STATUS = ["LCK", "OVR", "POV", "TOV", "VOV", "MOV", "HLD", "EXH", "OPL", "TMF"]
+_GAS_REGISTER, _LOOP_REGISTER = 46, 122
+_LOOP_VARIABLES = frozenset({34, 36, 37, 38, 39})
+"""Absolute pressure, volume flow, mass flow, gauge and differential pressure; only mass flow is simulated."""
+_UNITS = {2: b"10 PSIA", 3: b"2 `C", 4: b"12 CCM", 5: b"12 SCCM", 37: b"12 SCCM"}
+"""Unit of each statistic, as `DCU` tells it."""
 _NUMBER = re.compile(rb" *\d{1,6}(?:\.\d{0,4})?")
-_TARE_AND_OTHERS = frozenset({b"V", b"P", b"PC"})
+_REGISTER = re.compile(rb"(?:[Rr](\d{1,3})|[Ww](\d{1,3})=(\d{1,5}))")
+_TARE_AND_OTHERS = frozenset({b"V", b"P", b"PC", b"T", b"TP", b"T 1"})
+"""Tares, and `T 1`, which sets the totalizer to zero: this controller reads true, and totals nothing."""
 
 
 class Alicat:
@@ -84,10 +93,10 @@ class Alicat:
             b"??M*": self._maker,
             b"??D*": self._table,
             b"??G*": self._gases,
+            b"H": self._hold,
             b"HP": self._hold,
             b"HC": self._hold_closed,
             b"C": self._cancel,
-            b"R122": lambda: b"%s   122 = %d\r" % (self.unit, self.loop_variable),
         }
 
     def tick(self, now_s: float) -> None:
@@ -109,7 +118,7 @@ class Alicat:
             return self._stream(line)
         if not line.startswith(self.unit):
             return []
-        body = line[1:]
+        body = line[1:].removeprefix(b"$$")
         reply = self.frame() if not body else b"?\r" if self.rejects else self._command(body)
         delay = THINKING_S + self.late_s
         if reply.count(b"\r") == 1:
@@ -148,12 +157,53 @@ class Alicat:
             return self.frame()
         if body[:1] == b"G":
             return self._select_gas(body)
-        if body.startswith(b"FPF ") and self._version >= (8, 0):
+        if register := _REGISTER.fullmatch(body):
+            return self._register(*register.groups())
+        if self._version < (8, 0):
+            return b"?\r"
+        if body.startswith(b"FPF "):
             return self._full_scale(body[4:].strip())
+        if body.startswith(b"DV "):
+            return self._statistics(body[3:].split())
+        if body.startswith(b"DCU ") and self._version >= (10, 5):
+            unit = _UNITS.get(int(body[4:]) if body[4:].isdigit() else 0)
+            return b"%s %s\r" % (self.unit, unit) if unit else b"?\r"
+        if body == b"VD" and self._version >= (8, 18):
+            return b"%s %06.2f 000.00 000.00 000.00\r" % (self.unit, self._drive_percent())
         return b"?\r"
 
+    def _register(self, read: bytes | None, write: bytes | None, value: bytes | None) -> bytes:
+        """Registers 46 (gas, its lower nine bits) and 122 (what the loop controls), read or written."""
+        number = int(read or write or 0)
+        if number not in (_GAS_REGISTER, _LOOP_REGISTER):
+            return b"?\r"
+        if value is not None:
+            wanted = int(value)
+            if number == _GAS_REGISTER and wanted in GASES:
+                self.gas = wanted
+            elif number == _LOOP_REGISTER and wanted in _LOOP_VARIABLES:
+                self.loop_variable = wanted
+        shown = self.gas if number == _GAS_REGISTER else self.loop_variable
+        return b"%s   %03d = %d\r" % (self.unit, number, shown)
+
+    def _statistics(self, words: list[bytes]) -> bytes:
+        """`DV ms statistic...`: values without the unit letter, dashes for those that are none."""
+        if len(words) < 2 or not words[0].isdigit() or int(words[0]) == 0:
+            return b"?\r"
+        fields = dict(zip((b"2", b"3", b"4", b"5", b"37"), self.frame().split()[1:6], strict=True))
+        return b" ".join(fields.get(word, b"--") for word in words[1:]) + b"\r"
+
+    def _drive_percent(self) -> float:
+        """Of the valve: fully open where the supply gives less than is asked for."""
+        model = self.model
+        if model.setpoint_sccm <= 0.0:
+            return 0.0
+        starved = model.indicated_sccm < 0.9 * model.setpoint_sccm
+        return 100.0 if starved else 20.0 + 60.0 * model.setpoint_sccm / model.full_scale_sccm
+
     def _ask_for(self, value: float) -> None:
-        if self.analog_source or value > self.model.full_scale_sccm:
+        loop_is_flow = self.loop_variable == _MASS_FLOW_LOOP
+        if self.analog_source or not loop_is_flow or value > self.model.full_scale_sccm:
             return
         self.setpoint_sccm = round(value, self._decimals)
         self.tick(self._now())
