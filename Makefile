@@ -15,7 +15,7 @@ DEV := .venv/.ready-dev
 BENCH := .venv-bench/.ready
 CHECKED := labctl drivers simulators tests examples
 
-.PHONY: help setup demo test test-browser test-mbpoll docs lint format coverage bench wheel lock clean
+.PHONY: help setup demo test test-browser test-mbpoll test-clients docs lint format coverage bench wheel lock clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,7 +33,7 @@ $(DEV): requirements-dev.lock $(RUN)
 	$(PIP) install --require-hashes -r requirements-dev.lock
 	touch $@
 
-# GPL-licensed peers that the benchmark measures labctl against live apart from the product.
+# GPL-licensed peers and clients live apart from the product.
 $(BENCH): requirements-bench.lock
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip --quiet install --require-hashes -r requirements-bench.lock
@@ -52,6 +52,9 @@ test-browser: $(DEV)  ## Open a report in a browser (needs chromium on the path)
 
 test-mbpoll: $(DEV)  ## Poll the simulators with mbpoll (needs it on the path)
 	.venv/bin/python -m pytest -q -m mbpoll tests/strangers
+
+test-clients: $(DEV) $(BENCH)  ## Let published clients of others drive the simulators
+	.venv/bin/python -m pytest -q -m clients tests/strangers
 
 docs: $(DEV)  ## Renew the pages under docs/ that are made from the code
 	.venv/bin/python -m tests.docs

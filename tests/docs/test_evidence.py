@@ -13,8 +13,9 @@ from tests.docs.evidence import SIDES, TESTS, Evidence, gathered, words
 from tests.docs.pages import DOCS
 
 INSTALLED = {each.name.lower().replace("_", "-") for each in distributions()}
-PROGRAMS = {"mbpoll"}
-"""Of the distribution, not of Python; each has a make target of its own."""
+APART = (TESTS.parent / "requirements-bench.in").read_text(encoding="utf-8")
+PROGRAMS = {"mbpoll"} | set(re.findall(r"^([\w-]+)==", APART, re.M))
+"""Not in this environment: of the operating system, or in one apart for its licence. Make targets of their own."""
 OURS = {"labctl-synthesis"}
 
 
