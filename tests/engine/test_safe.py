@@ -218,6 +218,20 @@ def test_an_abort_of_a_stopped_run_ends_and_keeps_its_end_state() -> None:
     assert hands.run.end_state == "STOPPED"
 
 
+def test_a_heater_that_fell_back_by_itself_is_not_taken_to_be_switched_off() -> None:
+    hands = hot()
+    hands.values["furnace.manual"] = 0.0
+    hands.outcome["heat_off"] = "carried out, reply lost"
+    assert hands.ask("abort")[1]
+    hands.go(15.0)
+    outcomes = {result["outcome"] for result in hands.of("result") if "reply lost" in result["detail"]}
+    assert outcomes == {"unknown", "failed"}
+    assert hands.run.state == "ABORTING"
+    hands.outcome["heat_off"] = "ok"
+    hands.until(lambda: hands.run.state == "ABORTED", 30.0)
+    assert len(hands.sent("heat_off")) >= 2
+
+
 # -- custody ---------------------------------------------------------------------------------------
 
 

@@ -55,7 +55,9 @@ def _shown(scan: Scan, rig: Rig, command: Data) -> str | None:
             setpoint = scan.good(rig, name, "setpoint")
             idle = f"{name}.output" not in scan.image or scan.good(rig, name, "output") == 0.0
             off = setpoint is not None and setpoint <= limit("instrument_off_c") + 0.5
-            return f"setpoint is {setpoint:g}" if off and idle else None
+            # a loop in automatic that fell back to 20 degC was not switched off: it drives an open thermocouple
+            taken = f"{name}.manual" not in scan.image or scan.good(rig, name, "manual") == 1.0
+            return f"setpoint is {setpoint:g}" if off and idle and taken else None
         case "stir_off":
             return "speed_setpoint is 0" if scan.good(rig, name, "speed_setpoint") == 0.0 else None
         case "open_circuit":
