@@ -15,7 +15,7 @@ DEV := .venv/.ready-dev
 BENCH := .venv-bench/.ready
 CHECKED := labctl drivers simulators tests examples
 
-.PHONY: help setup demo test test-browser test-mbpoll test-clients docs lint format coverage bench wheel lock clean
+.PHONY: help setup demo test test-browser test-mbpoll test-clients hil hil-short docs lint format coverage bench wheel lock clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,6 +55,12 @@ test-mbpoll: $(DEV)  ## Poll the simulators with mbpoll (needs it on the path)
 
 test-clients: $(DEV) $(BENCH)  ## Let published clients of others drive the simulators
 	.venv/bin/python -m pytest -q -m clients tests/strangers
+
+hil: $(DEV)  ## Run over real wires: the paper's protocol in lock-step, every stage at 20 times real time (20 min)
+	.venv/bin/python -m pytest -q -s -m "hil or not hil" tests/hil
+
+hil-short: $(DEV)  ## Run a short form of both tiers of hil (two minutes)
+	.venv/bin/python -m pytest -q -s -m "hil or not hil" -k short tests/hil
 
 docs: $(DEV)  ## Renew the pages under docs/ that are made from the code
 	.venv/bin/python -m tests.docs
