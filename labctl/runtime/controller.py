@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from labctl.engine.context import Context
 from labctl.engine.decide import Inputs, decide, instruments_in_use, period_s
 from labctl.engine.state import BenchState, RunState
 from labctl.model.commands import Request
-from labctl.model.readings import Image
+from labctl.model.readings import GOOD, Image
 from labctl.runtime.clock import BenchClock, VirtualClock, utc_now_ms, wall_s
-from labctl.runtime.instruments import Instruments
-from labctl.runtime.record import Record
+from labctl.runtime.instruments import Instruments, Sample
+from labctl.runtime.record import Record, Scanned
 from labctl.store import NOT_READ
 
 TRIES = ("intent", "result", "alarm")
@@ -23,6 +26,18 @@ POLL_S = 0.25
 
 Operator = Callable[[RunState], list[tuple[str, dict[str, object]]]]
 """Answers the prompts of a run on a simulated bench: (idempotency key, arguments of an "answer")."""
+
+
+class _Places(NamedTuple):
+    """Where the readings of a set of instruments go.
+
+    keys: in the image. spread: a scan's values, and one more for what is not read, to all channels. good: the
+    qualities of all channels when each of these readings is good.
+    """
+
+    keys: tuple[str, ...]
+    spread: Callable[[Sequence[Any]], tuple[Any, ...]]
+    good: bytes
 
 
 class Controller:
@@ -73,16 +88,14 @@ class Controller:
     def _lay_out(self) -> None:
         """Fix the order of telemetry channels: every signal of every instrument."""
         channels: list[tuple[str, str, str]] = []
-        self._slots: dict[str, tuple[tuple[str, ...], slice]] = {}
+        self._positions: dict[str, range] = {}
         for name, connection in self.instruments.connections.items():
             signals = connection.driver.signals
             connection.keys = tuple(f"{name}.{s.name}" for s in signals)
-            self._slots[name] = (connection.keys, slice(len(channels), len(channels) + len(signals)))
+            self._positions[name] = range(len(channels), len(channels) + len(signals))
             channels.extend((name, s.name, s.unit) for s in signals)
-        self._width = len(channels)
-        self._no_values: tuple[float | None, ...] = (None,) * self._width
-        self._no_qualities = bytes([NOT_READ]) * self._width
-        self._no_ages = (0,) * self._width
+        self._no_ages = (0,) * len(channels)
+        self._places: dict[tuple[str, ...], _Places] = {}
         self.record.layout(channels)
 
     # -- one scan --------------------------------------------------------------------------------
@@ -93,26 +106,14 @@ class Controller:
         self._watch()
         deadline = wall_s() + 0.8 * self._period_s / (self.clock.speed or 1.0)
         samples = self.instruments.read(self._names, now, deadline)
-        image = self.image
-        scanned = None
-        if samples:
-            values = list(self._no_values)
-            qualities = bytearray(self._no_qualities)
-            ages = list(self._no_ages)
-            for name, readings in samples:
-                keys, slots = self._slots[name]
-                image.update(zip(keys, readings, strict=True))
-                values[slots], _, qualities[slots], sampled = zip(*readings, strict=True)
-                if min(sampled) < now:
-                    ages[slots] = [max(0, int((now - t_s) * 1000.0)) for t_s in sampled]
-            scanned = (now, tuple(values), bytes(qualities), tuple(ages))
+        scanned = self._take_in(samples, now) if samples else None
         requests: list[Request] = []
         if self._asked:
             requests = [self.learn(request) for request in self.record.requests(utc_now_ms())]
         self._asked = False
         dt = 0.0 if self._last_s is None else now - self._last_s
         results = self.instruments.results()
-        inputs = Inputs(now, dt, image, results, requests, self._estopped, self._recovered)
+        inputs = Inputs(now, dt, self.image, results, requests, self._estopped, self._recovered)
         self._recovered = False
         decision = decide(self.context, self.state, inputs)
         self.state = decision.state
@@ -135,6 +136,31 @@ class Controller:
         # counted from when the scan was due, not from when the machine woke up, or a second lasts longer than one
         due = self.next_s if 0.0 <= now - self.next_s < self._period_s else now
         self.next_s = max(due + self._period_s, self.instruments.end_s(now))
+
+    def _take_in(self, samples: list[Sample], now: float) -> Scanned:
+        """Bring the image up to date; the telemetry of this scan."""
+        names, parts = zip(*samples, strict=True)
+        keys, spread, good = self._places.get(names) or self._places_of(names)
+        readings = tuple(chain.from_iterable(parts))
+        self.image.update(zip(keys, readings, strict=True))
+        values, _, qualities, sampled = zip(*readings, strict=True)
+        ages = self._no_ages
+        if min(sampled) < now:
+            ages = spread((*(max(0, int((now - t_s) * 1000.0)) for t_s in sampled), 0))
+        found = bytes(spread((*qualities, NOT_READ))) if any(qualities) else good
+        return now, spread((*values, None)), found, ages
+
+    def _places_of(self, names: tuple[str, ...]) -> _Places:
+        """Work out once for each set of instruments where its readings go."""
+        keys = [key for name in names for key in self.instruments.connections[name].keys]
+        read = [position for name in names for position in self._positions[name]]
+        # a channel that is not read takes what stands after the last reading
+        source = dict(zip(read, range(len(read)), strict=True))
+        order = [source.get(position, len(read)) for position in range(len(self._no_ages))]
+        spread = itemgetter(*order) if len(order) > 1 else lambda values: (values[order[0]],)
+        good = bytes(spread((*(GOOD for _ in read), NOT_READ)))
+        self._places[names] = _Places(tuple(keys), spread, good)
+        return self._places[names]
 
     def learn(self, request: Request) -> Request:
         """Look at a request before it is decided; a serving controller reads submitted plans here."""
