@@ -15,7 +15,7 @@ DEV := .venv/.ready-dev
 BENCH := .venv-bench/.ready
 CHECKED := labctl drivers simulators tests examples
 
-.PHONY: help setup demo test test-browser test-mbpoll test-clients hil hil-short docs lint format coverage bench wheel lock clean
+.PHONY: help setup demo test test-browser test-mbpoll test-clients hil hil-short mutants docs lint format coverage bench wheel lock clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -61,6 +61,9 @@ hil: $(DEV)  ## Run over real wires: the paper's protocol in lock-step, every st
 
 hil-short: $(DEV)  ## Run a short form of both tiers of hil (two minutes)
 	.venv/bin/python -m pytest -q -s -m "hil or not hil" -k short tests/hil
+
+mutants: $(DEV)  ## Delete and invert every declared guard and safe-state item; the safety tests must notice
+	.venv/bin/python -m tests.safety
 
 docs: $(DEV)  ## Renew the pages under docs/ that are made from the code
 	.venv/bin/python -m tests.docs
