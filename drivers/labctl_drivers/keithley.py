@@ -306,7 +306,10 @@ def _sample(raw: bytes) -> tuple[float, float, float, int]:
     values = float(source), float(reading), float(elapsed)
     if not isfinite(values[0] + values[1] + values[2]):
         raise ValueError(raw)
-    return *values, int(status)
+    bits = float(status)  # an integer on some firmware, in the format of the other elements on others
+    if not bits.is_integer():
+        raise ValueError(raw)
+    return *values, int(bits)
 
 
 _AUDITED = (

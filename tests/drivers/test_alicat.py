@@ -324,6 +324,27 @@ def test_a_controller_that_rejects_everything_is_not_believed_to_have_done_it(ri
     assert rig.device.setpoint_sccm == 0.0
 
 
+@pytest.mark.parametrize(("firmware", "told"), [("10v20.0-R24", True), ("5v12.0-R22", False)])
+def test_a_controller_that_does_not_know_the_old_setpoint_is_told_by_the_new_one(
+    firmware: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with controller(sim_firmware=firmware) as rig:
+        answers = rig.device._command
+
+        def newer(body: bytes) -> bytes:
+            return b"?\r" if body[:1] == b"S" else answers(body)
+
+        monkeypatch.setattr(rig.device, "_command", newer)
+        if told:
+            assert rig.driver.execute("set_flow", {"flow_sccm": 200.0})["flow_setpoint_sccm"] == 200.0
+            assert b"ALS 200.00\r" in rig.wire.carried
+        else:
+            with pytest.raises(NotDoneError):
+                rig.driver.execute("set_flow", {"flow_sccm": 200.0})
+            # below firmware 8 any command that begins with L locks the display
+            assert not [c for c in rig.wire.carried if c.startswith(b"AL")]
+
+
 def test_an_address_without_an_instrument_says_so_at_open() -> None:
     clock, flow = VirtualClock(), MassFlow(500.0)
     _, session = simulated.attach(Bindings(now=clock.now, mass_flow=flow), {"unit": "B"}, "521641")

@@ -155,6 +155,20 @@ def test_one_reading_is_one_query(rig: Rig) -> None:
     assert rig.wire.carried == [b':READ? "defbuffer1",SOUR,READ,REL,SOURSTAT\n']
 
 
+@pytest.mark.parametrize(
+    ("status", "seen"), [(b"1.920000E+02", GOOD), (b"1.92E+00", SILENT), (b"NAN", SILENT)]
+)
+def test_source_status_may_come_as_a_number_in_the_format_of_the_others(
+    rig: Rig, status: bytes, seen: int
+) -> None:
+    rig.wire.spoil = lambda replies: [
+        (at, raw.rpartition(b",")[0] + b"," + status + b"\n") for at, raw in replies
+    ]
+    readings = rig.driver.read()
+    assert {reading.quality for reading in readings} == {seen}
+    assert readings[4].value == (1.0 if seen is GOOD else None)
+
+
 def test_sourcing_reads_everything_back_before_the_output_goes_on(rig: Rig) -> None:
     rig.wire.carried.clear()
     back = rig.driver.execute("source", CHARGE)

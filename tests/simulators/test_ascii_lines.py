@@ -86,6 +86,8 @@ def test_the_captured_replies_of_a_modern_controller() -> None:
     assert said(wire, b"ALV\r") == b"A 37\r"
     assert said(wire, b"AFPF 5\r") == b"A +500.00 12 SCCM\r"
     assert said(wire, b"AFPF 99\r") == b"A 0 0 ---\r"
+    assert said(wire, b"AGS 8 0\r") == b"A 8 N2 Nitrogen\r"
+    assert said(wire, b"AGS 8 2\r") == said(wire, b"AG8 0\r") == b"?\r"
     assert said(wire, b"AQQ\r") == b"?\r"
     rows = said(wire, b"A??M*\r").split(b"\r")
     assert rows[4:6] == [b"A  M04 Model Number MC-500SCCM-D", b"A  M05 Serial Number 521641"]

@@ -60,10 +60,14 @@ OPTIONS = {
 SINCE_SETPOINT_SOURCE = (10, 5)
 SINCE_GAS_QUERY = (10, 5)
 SINCE_LOOP_QUERY = (9, 0)
-"""Firmware that knows `LSS`, `GS` and `LV`. Below 8 any command that begins with L locks the display."""
+SINCE_LOOP_SETPOINT = (9, 0)
+"""Firmware that knows `LSS`, `GS`, `LV` and `LS`. Below 8 any command that begins with L locks the display."""
 
 MASS_FLOW_LOOP = 37
 """Statistic number of the mass-flow setpoint: what the loop must control."""
+
+REFUSED = b"?\r"
+"""Says of a request that it was not understood, or not allowed, and had no effect."""
 
 _VERSION = re.compile(rb"(?:^|\r)[A-Z] +((\d+)v(\d+)\S*)[^\r]*\r")
 _FULL_SCALE = re.compile(rb"\S +[+]?(\d+(?:\.\d+)?) +\d+ +(\S+)\r")
@@ -227,9 +231,8 @@ class Alicat(Driver):
         if not 0.0 <= flow_sccm <= highest:
             raise RefusedError(f"alicat: flow {flow_sccm:g} sccm is outside 0..{highest:g} sccm")
         wanted = round(flow_sccm / factor, column.decimals)
-        request = self._command(f"S{wanted:.{column.decimals}f}")
         try:
-            frame = self._ask_frame(request)
+            frame = self._ask_setpoint(f"{wanted:.{column.decimals}f}")
         except CommunicationError:
             # The reply is lost, the setpoint perhaps not: a poll tells, sending it again would not.
             frame = self._ask_frame(self._poll)
@@ -241,6 +244,14 @@ class Alicat(Driver):
                 f"{frame.flow_setpoint[0]} sccm: is the setpoint source serial?"
             )
         return {"flow_setpoint_sccm": frame.flow_setpoint[0], "flow_sccm": frame.flow[0]}
+
+    def _ask_setpoint(self, number: str) -> Frame:
+        """The frame after `S`. A controller that refuses that, and so did nothing, is told by the newer `LS`."""
+        raw = self._line().ask(self._command(f"S{number}"))
+        if raw == REFUSED and self._firmware >= SINCE_LOOP_SETPOINT:
+            self._line().ask(self._command(f"LS {number}"))  # its reply is no frame
+            return self._ask_frame(self._poll)
+        return self._framed(raw)
 
     @staticmethod
     def _took(frame: Frame, wanted_sccm: float, factor: float, decimals: int) -> bool:
@@ -266,10 +277,12 @@ class Alicat(Driver):
         wire = self._wire
         if wire is None:
             raise CommunicationError("alicat: not open")
-        raw = wire.ask(request)
+        return self._framed(wire.ask(request))
+
+    def _framed(self, raw: bytes) -> Frame:
         frame = self._frames.read(raw)
         if frame is None:
-            raise wire.lost(f"alicat: not a data frame: {raw[:60]!r}")
+            raise self._line().lost(f"alicat: not a data frame: {raw[:60]!r}")
         return frame
 
     def _line(self) -> AsciiLine:

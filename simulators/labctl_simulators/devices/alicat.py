@@ -225,7 +225,9 @@ class Alicat:
 
     def _select_gas(self, body: bytes) -> bytes:
         modern = body[:2] == b"GS"
-        number = body[2 if modern else 1 :].strip()
+        number, _, kept = body[2 if modern else 1 :].strip().partition(b" ")
+        if kept not in ((b"", b"0", b"1") if modern else (b"",)):  # whether to keep it beyond a power-off
+            return b"?\r"
         if number:
             if not number.isdigit() or int(number) not in GASES:
                 return b"?\r"

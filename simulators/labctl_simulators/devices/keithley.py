@@ -5,6 +5,9 @@ application of its quick-start guide: source voltage with a current limit, outpu
 impedance, four-wire sense. With the output off the sense leads still show the cell; with two wires
 nothing can be measured then (reference manual p. 2-83). Output-off state guard sources 0 A, which a
 cell does not notice; normal and zero source 0 V, which drains it.
+
+Not simulated, and answered as the undefined headers that they are here: sourcing current, sweeps and trigger
+models, over-voltage protection, other buffer elements than those of the battery method, languages other than SCPI.
 """
 
 from __future__ import annotations
