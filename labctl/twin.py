@@ -133,11 +133,11 @@ def place_of(instrument: Instrument, entry: DriverEntry, all_on_tcp: bool, port:
 def check_faults(wanted: Mapping[str, Any], faults: Sequence[Mapping[str, Any]]) -> None:
     """Whether a twin of that spec can have these faults. Raises UsageError for the first that it cannot."""
     twin = build(wanted, None)
-    try:
-        for fault in faults:
+    for number, fault in enumerate(faults, 1):
+        try:
             twin.faults.check(fault)
-    except ValueError as error:
-        raise UsageError(f"fault: {error}") from error
+        except ValueError as error:
+            raise UsageError(f"fault {number}: {error}") from error
 
 
 def schedule(twin: Twin, faults: Sequence[Mapping[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -19,8 +20,8 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """Exit code when the reader of stdout went away (128 + SIGPIPE)."""
 
-ONE_SCREEN = 6
-"""So many findings fit on one screen with their excerpts."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a full or locked disk says of writing, without a file's name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.parser.refuse_unknown(unknown)
     except SystemExit as ended:
         return int(ended.code or 0)
+    except OSError as error:  # of a name too long to be looked for, or a folder that is not to be looked into
+        return explain(error)
     try:
         module, _, function = arguments.handler.partition(":")
         code = int(getattr(import_module(module), function)(arguments))
@@ -81,15 +84,15 @@ def explain(error: Exception) -> int:
     if isinstance(error, ValidationError):
         from labctl.cli.findings import print_findings
 
-        print_findings(error.findings, most=ONE_SCREEN)
+        print_findings(error.findings)
         return error.exit_code
     if isinstance(error, LabctlError):
         print(f"labctl: {error}", file=sys.stderr)
         return error.exit_code
-    if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
-        print(f"labctl: {error.strerror}{where}", file=sys.stderr)
-        return 1
+    if isinstance(error, OSError) and (error.filename or error.errno in NO_ROOM):
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"labctl: {where}{error.strerror}", file=sys.stderr)
+        return WRONG_CALL
     text = str(error).strip().partition("\n")[0][:300]
     print(
         f"labctl: unexpected {type(error).__name__}{': ' + text if text else ''}\n"

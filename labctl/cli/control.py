@@ -16,6 +16,7 @@ from labctl.cli.terminal import say
 from labctl.cli.values import once
 from labctl.engine.state import BenchState, RunState
 from labctl.errors import ControllerError, InstrumentError, PermissiveError, UsageError, WaitTimeoutError
+from labctl.protocol.diagnosis import nearest
 from labctl.runtime.clock import nap, utc_now_ms, wall_s
 from labctl.runtime.folder import (
     BENCH_FILE,
@@ -99,8 +100,14 @@ def manual(arguments: Namespace) -> int:
     run = _chosen(state, arguments.run)
     waiting = {name: p for name, p in run.prompts.items() if arguments.step in (None, name, p["step"])}
     if len(waiting) != 1:
-        asked = ", ".join(run.prompts) or "nothing"
-        raise UsageError(f"{run.run_id} waits for {asked}; name the step to answer")
+        asked = {p["step"] for p in run.prompts.values()} | set(run.prompts)
+        if not asked:
+            raise UsageError(f"{run.run_id} waits for nobody; it is {run.state}")
+        if arguments.step is None or arguments.step in asked:
+            raise UsageError(f"{run.run_id} waits for several: {', '.join(run.prompts)}; name one")
+        raise UsageError(
+            f"{run.run_id} does not wait for {arguments.step!r}; {nearest(arguments.step, asked)}"
+        )
     prompt = next(iter(waiting.values()))
     args: dict[str, Any] = {"prompt": prompt["id"], "values": _entered(prompt, once(arguments.values))}
     args["confirm"] = prompt["confirm"] if arguments.confirm else []
@@ -246,7 +253,8 @@ def _chosen(state: BenchState, name: str | None) -> RunState:
     """The run that is meant: by name, the only one under way, or the newest."""
     if name is not None:
         if name not in state.runs:
-            raise UsageError(f"there is no run {name} on this bench: {', '.join(state.runs) or 'none yet'}")
+            hint = nearest(name, state.runs) or "`labctl runs list` has them"
+            raise UsageError(f"there is no run {name!r} on this bench; {hint}")
         return state.runs[name]
     live = [run for run in state.runs.values() if run.end_state is None]
     if len(live) > 1:
@@ -264,9 +272,8 @@ def _entered(prompt: dict[str, Any], texts: dict[str, str]) -> dict[str, float]:
     values = {}
     for name, text in texts.items():
         if name not in units:
-            raise UsageError(
-                f"{prompt['id']} does not ask for {name}; it asks for {', '.join(units) or 'nothing'}"
-            )
+            hint = nearest(name, units) or f"it asks for {', '.join(units) or 'nothing'}"
+            raise UsageError(f"{prompt['id']} does not ask for {name!r}; {hint}")
         one = f"1 {units[name]}"
         dimension = dimension_of(one)
         try:

@@ -9,11 +9,13 @@ from typing import Any
 from labctl.cli.terminal import print_table, say
 from labctl.errors import UsageError
 from labctl.model.quantity import QuantityError, parse
+from labctl.protocol.diagnosis import nearest
 from labctl.protocol.source import read
 
 FAULTS_FILE, FAULTS_LOG = "faults.yaml", "faults.json"
 """In the folder of a run: what was asked for, and what each fault did, when."""
 _TIMES = {"at": "at_s", "for": "for_s"}
+_KEYS = ("instrument", "kind", "layer", "at", "for", "at_s", "for_s", "parameters", "when")
 
 
 def read_faults(path: Path) -> list[dict[str, Any]]:
@@ -36,9 +38,15 @@ def read_faults(path: Path) -> list[dict[str, Any]]:
 
 def _in_seconds(path: Path, number: int, fault: Any) -> dict[str, Any]:
     if not isinstance(fault, Mapping):
-        raise UsageError(f"{path}: fault {number} is not a mapping")
+        raise UsageError(f"{path}: fault {number} is not made of `key: value`: {fault!r}")
     seconds = dict(fault)
+    for name in seconds:
+        if name not in _KEYS:
+            hint = nearest(name, _KEYS)
+            raise UsageError(f"{path}: fault {number}: there is no key {name!r}; {hint}")
     for name, plain in _TIMES.items():
+        if name in seconds and plain in seconds:
+            raise UsageError(f"{path}: fault {number}: {name} and {plain} are the same; give one of them")
         if name in seconds:
             try:
                 seconds[plain] = parse(seconds.pop(name), "time")

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 from shutil import get_terminal_size
-from textwrap import fill
+from textwrap import fill, shorten
 
 from labctl.cli.parser import coloured
 from labctl.cli.terminal import UNLIMITED
@@ -16,16 +16,26 @@ from labctl.errors import Finding
 
 SEVERITIES = ("error", "warning", "info")
 COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "info": "\x1b[1;36m"}
+EXCERPTS, SHOWN = 6, 20
+"""So many findings are printed with the lines they stand on, and so many at all: they fit on one screen."""
+ALIKE = 10
+"""So many findings of one rule are printed in brief."""
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
 
-def print_findings(findings: Sequence[Finding], *, most: int | None = None) -> None:
-    """Print findings on stderr, the worst first with their excerpts, at most `most` of them, and their number."""
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print findings on stderr within one screen: the worst with excerpts, more in a line each, and how many."""
     colour = coloured(sys.stderr)
     width = get_terminal_size((110, 24)).columns
     ordered = sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.file or "", f.line or 0))
-    for finding in ordered[:most]:
+    for finding in ordered[:EXCERPTS]:
         print(describe(finding, width, colour), end="\n\n", file=sys.stderr)
+    for finding in ordered[EXCERPTS:SHOWN]:
+        print(shorten(_seen(str(finding)), width), file=sys.stderr)
+    if len(ordered) > SHOWN:
+        print(
+            f"... and {len(ordered) - SHOWN} more; `labctl validate --json` has all of them", file=sys.stderr
+        )
     print(count(findings), file=sys.stderr)
 
 
@@ -37,9 +47,12 @@ def print_briefly(findings: Sequence[Finding]) -> None:
     for (severity, rule, hint), group in groupby(ordered, key=lambda f: (f.severity, f.rule, f.hint)):
         paint, dim, plain = (COLOURS[severity], DIM, PLAIN) if colour else ("", "", "")
         print(f"{paint}{severity}{plain} {rule}{f': {dim}{hint}{plain}' if hint else ''}", file=sys.stderr)
-        for finding in group:
+        alike = list(group)
+        for finding in alike[:ALIKE]:
             text = fill(finding.message, width, initial_indent="  ", subsequent_indent="    ")
             print(text, file=sys.stderr)
+        if len(alike) > ALIKE:
+            print(f"  ... and {len(alike) - ALIKE} more", file=sys.stderr)
 
 
 def describe(finding: Finding, width: int = 110, colour: bool = False) -> str:

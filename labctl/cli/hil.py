@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from argparse import Namespace
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from labctl.bench.api import DriverEntry
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import find_bench, load_bench
 from labctl.bench.schema import Bench
@@ -20,7 +22,7 @@ from labctl.cli.terminal import say
 from labctl.errors import UsageError
 from labctl.runtime.clock import wall_s
 from labctl.runtime.folder import BENCH_FILE
-from labctl.twin import PlantClock, ServedBench, build, place_of, schedule, spec
+from labctl.twin import PlantClock, ServedBench, Twin, build, check_faults, place_of, schedule, spec
 
 TERMINALS = "terminals"
 
@@ -30,25 +32,12 @@ def up(arguments: Namespace) -> int:
     entries = drivers()
     bench = load_bench(arguments.of, entries)
     folder: Path = (arguments.out or Path(f"{bench.bench}-hil")).resolve()
-    before = _served_before(folder)
-    twin = build(spec(bench, entries), arguments.seed)
-    clock = PlantClock(wall_s, arguments.speed or 1.0, paused=arguments.paused)
-    with ServedBench(
-        twin,
-        clock,
-        {
-            name: place_of(
-                bench.instruments[name], entries[instrument.driver], arguments.tcp, before.get(name, 0)
-            )
-            for name, instrument in bench.instruments.items()
-        },
-        folder / TERMINALS,
-        host=arguments.expose or "127.0.0.1",
-        exposed=arguments.expose is not None,
-        backdoor_port=before.get("", 0),
-    ) as served:
-        if arguments.faults:
-            schedule(twin, read_faults(arguments.faults))
+    wanted = spec(bench, entries)
+    faults = read_faults(arguments.faults) if arguments.faults else []
+    check_faults(wanted, faults)
+    twin = build(wanted, arguments.seed)
+    with _hosts(twin, bench, entries, folder, arguments) as served:
+        schedule(twin, faults)
         _write(folder, find_bench(arguments.of), bench, served)
         over = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,6 +49,36 @@ def up(arguments: Namespace) -> int:
         say(f"  labctl run PROTOCOL --bench {folder} --yes")
         over.wait()
     return 0
+
+
+def _hosts(
+    twin: Twin, bench: Bench, entries: Mapping[str, DriverEntry], folder: Path, arguments: Namespace
+) -> ServedBench:
+    """Every instrument behind a wire of its own. Raises UsageError saying why there cannot be one."""
+    before = _served_before(folder)
+    host = arguments.expose or "127.0.0.1"
+    try:
+        return ServedBench(
+            twin,
+            PlantClock(wall_s, arguments.speed or 1.0, paused=arguments.paused),
+            {
+                name: place_of(instrument, entries[instrument.driver], arguments.tcp, before.get(name, 0))
+                for name, instrument in bench.instruments.items()
+            },
+            folder / TERMINALS,
+            host=host,
+            exposed=arguments.expose is not None,
+            backdoor_port=before.get("", 0),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            taken = f"the ports that {folder / BENCH_FILE} names are taken; is that bench up already?"
+            raise UsageError(f"{taken} Without the file, others are chosen") from error
+        why = str(error.strerror).partition(" (")[0]  # behind it the names of calls
+        where = f"{error.filename}: " if error.filename else f"nothing can be served on {host}: "
+        raise UsageError(where + why) from error
 
 
 def _served_before(folder: Path) -> Mapping[str, int]:

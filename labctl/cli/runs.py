@@ -8,7 +8,7 @@ from typing import Any
 
 from labctl.analysis import Analysis, analyse
 from labctl.cli.memory import open_memory, run_of
-from labctl.cli.terminal import print_json, print_table, say
+from labctl.cli.terminal import naming, print_json, print_table, say
 from labctl.cli.verdict import print_verdict
 from labctl.report.numbers import duration
 from labctl.store.export import export_journal
@@ -61,7 +61,7 @@ def export(arguments: Namespace) -> int:
             for line in lines:
                 print(line)
             return 0
-        with arguments.output.open("w", encoding="utf-8") as file:
+        with naming(arguments.output), arguments.output.open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
     print(arguments.output)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
+from labctl.cli.terminal import naming
 from labctl.protocol.schema import bench_json_schema, protocol_json_schema
 
 
@@ -15,6 +16,7 @@ def main(arguments: Namespace) -> int:
     if arguments.output is None:
         print(text)
     else:
-        arguments.output.write_text(text + "\n", encoding="utf-8")
+        with naming(arguments.output):
+            arguments.output.write_text(text + "\n", encoding="utf-8")
         print(arguments.output)
     return 0

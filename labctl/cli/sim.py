@@ -9,6 +9,7 @@ from typing import Any
 from labctl.bench.loader import load_bench
 from labctl.cli.faults import print_faults
 from labctl.cli.terminal import print_json, print_table
+from labctl.cli.values import once
 from labctl.errors import ControllerError, UsageError
 from labctl.runtime.backdoor import Backdoor
 from labctl.runtime.folder import BENCH_FILE, controller_of
@@ -51,7 +52,7 @@ def speed(arguments: Namespace) -> int:
 def fault(arguments: Namespace) -> int:
     """Inject a fault; it begins now, or `--at` that much later."""
     about: dict[str, Any] = {"instrument": arguments.instrument, "kind": arguments.kind}
-    about["parameters"] = {name: _plain(text) for name, text in arguments.parameters}
+    about["parameters"] = {name: _plain(text) for name, text in once(arguments.parameters).items()}
     about["in_s"] = arguments.at
     if arguments.lasts is not None:
         about["for_s"] = arguments.lasts

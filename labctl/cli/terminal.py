@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 UNLIMITED = 1000
@@ -38,3 +40,13 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         print("".join(segment.text for segment in line).rstrip())
     if console.is_terminal:
         console.print(table)
+
+
+@contextmanager
+def naming(place: Path) -> Iterator[None]:
+    """Have an OSError of writing there say where: a disk that is full does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(place)
+        raise

@@ -11,20 +11,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def file(text: str) -> Path:
-    """A file that may not exist yet."""
+def path(text: str) -> Path:
+    """A path, of whatever is there or not yet there."""
     # Here, since --help needs no path and the import is a tenth of its time.
     from pathlib import Path
 
+    if not text:
+        raise ArgumentTypeError("a name is wanted, not an empty one")
     return Path(text)
+
+
+def file(text: str) -> Path:
+    """A file that may not exist yet; its folder may not either."""
+    place = path(text)
+    if place.is_dir():
+        raise ArgumentTypeError(f"{text} is a folder; name a file")
+    above = next(parent for parent in place.absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise ArgumentTypeError(f"{text} cannot be a file: {above} is no folder")
+    return place
 
 
 def existing_file(text: str) -> Path:
     """A file that exists."""
-    path = file(text)
-    if not path.is_file():
-        raise ArgumentTypeError(f"there is no file {text}")
-    return path
+    place = path(text)
+    if not place.is_file():
+        raise ArgumentTypeError(f"{text} is a folder" if place.is_dir() else f"there is no file {text}")
+    return place
 
 
 def duration(text: str) -> float:
@@ -40,18 +53,18 @@ def duration(text: str) -> float:
 
 def folder(text: str) -> Path:
     """A folder that may not exist yet."""
-    path = file(text)
-    if path.exists() and not path.is_dir():
+    place = path(text)
+    if place.exists() and not place.is_dir():
         raise ArgumentTypeError(f"{text} is not a folder")
-    return path
+    return place
 
 
 def bench_folder(text: str) -> Path:
     """A folder that exists."""
-    path = file(text)
-    if not path.is_dir():
+    place = path(text)
+    if not place.is_dir():
         raise ArgumentTypeError(f"there is no folder {text}")
-    return path
+    return place
 
 
 def named_value(text: str) -> tuple[str, str]:

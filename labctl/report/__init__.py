@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_report(reader: Reader, run_id: str, path: Path) -> Path:
-    """Write the report of a run to `path`, whole or not at all, and return it.
+    """Write the report of a run to `path`, whole or not at all (but into a device or pipe), and return it.
 
     Raises:
         UsageError: there is no such run.
@@ -23,12 +23,16 @@ def write_report(reader: Reader, run_id: str, path: Path) -> Path:
     """
     from labctl.analysis import analyse
 
-    draft = path.with_name(path.name + ".new")
+    plain = path.is_file() or not path.exists()
+    draft = path.with_name(path.name + ".new") if plain else path
     try:
         draft.write_text(render(analyse(reader, run_id)), encoding="utf-8")
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
+        if plain:
+            draft.replace(path)
+    except OSError as error:
+        if plain:
+            draft.unlink(missing_ok=True)
+        error.filename = str(path)
         raise
     return path
 

@@ -9,6 +9,7 @@ import heapq
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -178,10 +179,12 @@ class Reader:
         Raises:
             UsageError: there is none of that name.
         """
-        for run in self.runs():
-            if run.run_id == run_id:
-                return run
-        raise UsageError(f"{self._where}: there is no run {run_id!r}")
+        runs = {run.run_id: run for run in self.runs()}
+        if run_id not in runs:
+            near = get_close_matches(run_id, runs, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"{self._where}: there is no run {run_id!r}{hint}")
+        return runs[run_id]
 
     def streams(self) -> dict[str, tuple[int, str]]:
         """The newest seq and hash of every stream."""

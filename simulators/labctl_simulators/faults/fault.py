@@ -25,6 +25,20 @@ class Condition(NamedTuple):
     above: float | None = None
     below: float | None = None
 
+    @classmethod
+    def said(cls, data: Any) -> Condition:
+        """From plain data. Raises ValueError saying what is wrong with it."""
+        if not isinstance(data, Mapping):
+            raise ValueError(f"when is {{of: furnace.tube_c, above: 200}}, not {data!r}")
+        for key, value in data.items():
+            if key not in cls._fields:
+                raise ValueError(f"when has no {key!r}{nearest(str(key), cls._fields)}")
+            if wanted := _wanted(key, "" if key == "of" else 0.0, value):
+                raise ValueError(f"{key} of when is {wanted}, not {value!r}")
+        if "of" not in data or len(data) == 1:
+            raise ValueError(f"when needs of, and above or below: {dict(data)!r}")
+        return cls(**data)
+
     def holds(self, truth: Mapping[str, Any]) -> bool:
         """Whether it is so now. Raises KeyError when the truth has no such value."""
         value: Any = truth
@@ -67,11 +81,15 @@ class Fault:
         if data.get("layer", kind.layer) != kind.layer:
             raise ValueError(f"{name} is a fault of the layer {kind.layer!r}, not {data['layer']!r}")
         given = data.get("parameters") or {}
-        for parameter in given:
+        if not isinstance(given, Mapping):
+            raise ValueError(f"parameters are names with values, not {given!r}")
+        for parameter, value in given.items():
             if parameter not in kind.parameters:
                 raise ValueError(
-                    f"{name} has no parameter {parameter!r}{nearest(parameter, kind.parameters)}"
+                    f"{name} has no parameter {parameter!r}{nearest(str(parameter), kind.parameters)}"
                 )
+            if wanted := _wanted(parameter, kind.parameters[parameter], value):
+                raise ValueError(f"{parameter} of {name} is {wanted}, not {value!r}")
         lasts, when = data.get("for_s", kind.for_s), data.get("when")
         return cls(
             data["instrument"],
@@ -79,7 +97,7 @@ class Fault:
             _seconds("at_s", data.get("at_s", 0.0)),
             None if lasts is None else _seconds("for_s", lasts),
             {**kind.parameters, **given},
-            None if when is None else Condition(**when),
+            None if when is None else Condition.said(when),
         )
 
 
@@ -155,6 +173,33 @@ def nearest(word: str, known: Collection[str]) -> str:
 
 def nothing() -> None:
     """What ends a fault that leaves nothing to undo."""
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {"side": ("reply", "request"), "on": ("any", "read", "write")}
+TEXTS = ("match", "bytes")
+"""Parameters that are bytes: text, or hexadecimal after `0x`."""
+
+
+def _wanted(name: str, default: Any, value: Any) -> str | None:
+    """What a value should be and is not; None when it is that. Found when a fault is asked for, not when it begins."""
+    if value is None and default is None:
+        return None
+    if name in CHOICES:
+        return None if value in CHOICES[name] else f"one of {', '.join(CHOICES[name])}"
+    if isinstance(default, str) or (name in TEXTS and default is None):
+        return None if isinstance(value, str) and _is_bytes(value) else "text, or bytes as in 0x01ff"
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if name == "chance":
+        return None if number and 0 <= value <= 1 else "a number from 0 to 1"
+    return None if number else "a number"
+
+
+def _is_bytes(text: str) -> bool:
+    try:
+        bytes.fromhex(text.removeprefix("0x") if text.startswith("0x") else "")
+    except ValueError:
+        return False
+    return True
 
 
 def _seconds(what: str, value: Any) -> float:

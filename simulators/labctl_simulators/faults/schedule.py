@@ -89,7 +89,15 @@ class Faults:
         return fault
 
     def clear(self, instrument: str | None = None, kind: str | None = None) -> int:
-        """End faults, those that still wait too: all, or of an instrument, or of a kind. How many."""
+        """End faults, those that still wait too: all, or of an instrument, or of a kind. How many.
+
+        Raises ValueError for an instrument or a kind that there is not.
+        """
+        models = self.twin.plant.models
+        if instrument is not None and instrument not in models:
+            raise ValueError(f"there is no instrument {instrument!r}{nearest(instrument, models)}")
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"there is no fault {kind!r}{nearest(kind, KINDS)}")
         ended = 0
         for entry in self.entries:
             wanted = instrument in (None, entry.fault.instrument) and kind in (None, entry.fault.kind)
