@@ -35,7 +35,7 @@ from tests.bench.serve import A_TUBE_HAS, TUBES, serving
 PERIOD_S = 0.1
 TICKS = 60
 """Of one round."""
-READ_IN_TIME = 0.97
+READ_IN_TIME = 0.9
 """Of all readings due; fewer would be a controller that is punctual because it does not wait for its instruments."""
 
 OF_A_TUBE = """

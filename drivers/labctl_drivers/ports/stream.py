@@ -205,8 +205,8 @@ class TcpSerial(protocol_socket.Serial):
 
     @property
     def in_waiting(self) -> int:
-        """Bytes that have arrived, up to 4096 of those that are still in the network's hands."""
-        return len(self._held) + len(self._arrived(self._connected(), socket.MSG_PEEK))
+        """Bytes that may be read without waiting: those in memory, else those that have arrived since, up to 4096."""
+        return len(self._held) or len(self._arrived(self._connected(), socket.MSG_PEEK))
 
     def reset_input_buffer(self) -> None:
         """Throw away what has arrived. Raises SerialException when the peer has hung up."""

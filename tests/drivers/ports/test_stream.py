@@ -63,6 +63,15 @@ def test_what_came_before_the_instrument_hung_up_is_still_read() -> None:
             port.read(1)
 
 
+def test_an_instrument_that_answers_and_hangs_up_has_answered() -> None:
+    with connected() as (instrument, port):
+        instrument.sendall(b"all of it")
+        instrument.shutdown(socket.SHUT_WR)
+        assert port.read_some() == b"all of it"
+        with pytest.raises(CommunicationError, match="hung up"):
+            port.read_some()
+
+
 def test_an_instrument_that_takes_nothing_is_lost_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "CONNECT_TIMEOUT_S", 0.05)
     with connected() as (_, port), pytest.raises(CommunicationError, match="takes nothing more"):
