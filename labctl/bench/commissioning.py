@@ -106,6 +106,11 @@ def overdue(instrument: Instrument, until_utc_ms: int) -> str | None:
     return None if until_utc_ms <= ends else f"is due for calibration on {due}, before the run would end"
 
 
+def command(name: str, folder: Path) -> str:
+    """What to type so that an instrument may heat."""
+    return f"labctl commission {name} --bench {folder} --by NAME"
+
+
 def barred(
     bench: Bench,
     entries: Mapping[str, DriverEntry],
@@ -121,12 +126,11 @@ def barred(
     """
     if bench.simulated:
         return {}
-    command = f"labctl commission {{}} --bench {folder} --by NAME"
     bars = {}
     for name, instrument in bench.instruments.items():
         late = None if now_utc_ms is None else overdue(instrument, now_utc_ms + round(lasts_s * 1000.0))
         if reason := why_not(instrument, entries[instrument.driver], known.get(name), now_utc_ms):
-            bars[name] = f"{name} {reason} (`{command.format(name)}`)"
+            bars[name] = f"{name} {reason} (`{command(name, folder)}`)"
         elif late:
             bars[name] = f"{name} {late}"
     return bars

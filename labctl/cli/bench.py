@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.bench.api import DriverEntry
-from labctl.bench.commissioning import DAY_MS, Commission, needs_commission, overdue, why_not
+from labctl.bench.commissioning import DAY_MS, Commission, command, needs_commission, overdue, why_not
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import check_bench, find_bench
 from labctl.bench.schema import Bench, Instrument
@@ -59,7 +59,7 @@ def check(arguments: Namespace) -> int:
         for chamber in bench.chambers
         for signal, what in lost(bench, chamber).items()
     ]
-    problems = [*_problems(told), *_of_protocols(cast), *_standing(folder)]
+    problems = [*_problems(told, folder), *_of_protocols(cast), *_standing(folder)]
     silent = any(device["reachable"] is False for device in told)
     code = InstrumentError.exit_code if silent else ValidationError.exit_code if problems else 0
     if arguments.json:
@@ -122,7 +122,7 @@ def _soon(instrument: Instrument, now_utc_ms: int) -> bool:
     return overdue(instrument, now_utc_ms + SOON_DAYS * DAY_MS) is not None
 
 
-def _problems(told: list[dict[str, Any]]) -> Iterator[str]:
+def _problems(told: list[dict[str, Any]], folder: Path) -> Iterator[str]:
     for device in told:
         name = device["name"]
         if device["reachable"] is False:
@@ -134,7 +134,7 @@ def _problems(told: list[dict[str, Any]]) -> Iterator[str]:
         if device["calibration_overdue"]:
             yield f"{name} was due for calibration on {device['calibration_due']}"
         if device["commission_against"]:
-            yield f"{name} {device['commission_against']} (`labctl commission {name} --by NAME`)"
+            yield f"{name} {device['commission_against']} (`{command(name, folder)}`)"
 
 
 def _protocols(folder: Path, bench: Bench) -> Iterator[dict[str, Any]]:

@@ -94,7 +94,7 @@ def test_one_that_nobody_has_commissioned_could_not(bench: LiveBench, labctl: La
     assert [p.partition(" ")[0] for p in problems] == needed
     assert set(needed) >= {"hotplate", "oven", "furnace", "furnace-monitor", "nitrogen"}
     furnace = next(p for p in problems if p.startswith("furnace "))
-    assert furnace.endswith("(`labctl commission furnace --by NAME`)")
+    assert furnace.endswith(f"(`labctl commission furnace --bench {bench.folder} --by NAME`)")
 
 
 def test_an_instrument_that_is_switched_off_ends_with_6_whatever_else_is_wrong(
