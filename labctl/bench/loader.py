@@ -164,7 +164,9 @@ def _lacking(document: Document, bench: Bench) -> Iterator[Finding]:
     for chamber, part, name in missing(bench):
         what = "interlock" if part == "guards" else "safe-state item"
         hint = f"add {name} to {part} of {chamber}"
-        yield document.finding("BENCH-020", ("chambers", chamber), f"{chamber} lacks the {what} {name!r}", hint)
+        yield document.finding(
+            "BENCH-020", ("chambers", chamber), f"{chamber} lacks the {what} {name!r}", hint
+        )
 
 
 def _protections(document: Document, bench: Bench) -> Iterator[Finding]:

@@ -66,7 +66,8 @@ class Chamber(Model):
     """What is heated, washed or charged.
 
     volume_cm3: gas volume (tube). material: of the tube. cooldown_s: measured time from the highest temperature to
-    T_gas_off. safe_state: ordered items. physics: parameters of its twin, by the simulator's names.
+    T_gas_off. heating_k_per_min: measured rise at full output, where it is slowest; heating_lag_s: time constant with
+    which it sets in. safe_state: ordered items. physics: parameters of its twin, by the simulator's names.
     """
 
     kind: ChamberKind
@@ -77,6 +78,8 @@ class Chamber(Model):
     flammable_rated: bool = False
     cooldown_s: float = 30000.0
     cooldown_from_c: float = 900.0
+    heating_k_per_min: float | None = Field(default=None, gt=0.0)
+    heating_lag_s: float = Field(default=0.0, ge=0.0)
     safe_state: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
     physics: dict[str, float] = Field(default_factory=dict)
@@ -134,6 +137,9 @@ class Bench(Model):
         for instrument in data["instruments"].values():
             del instrument["address"]
             instrument.pop("calibration_due", None)
+        for chamber in data["chambers"].values():
+            for absent in [key for key in ("heating_k_per_min", "heating_lag_s") if not chamber[key]]:
+                del chamber[absent]  # as before there were such
         data["supplies"] = {name: supply.gas for name, supply in self.supplies.items()}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -29,10 +29,14 @@ COARSE_SCAN_S = {"tube": 10.0, "oven": 60.0, "vessel": 10.0, "cell": 10.0}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a driver declares about an instrument, as far as deciding needs it (see DriverEntry)."""
+    """What a driver declares about an instrument, as far as deciding needs it (see DriverEntry).
+
+    digit_k: one display digit of its temperature.
+    """
 
     host_ramp: bool = False
     lease_s: float | None = None
+    digit_k: float = 0.1
 
 
 class Pulse(NamedTuple):
@@ -63,6 +67,8 @@ class Rig:
 
     thermometers: all that measure this chamber, the heater's own first. watches: its guards, the graver first.
     cooling_tau_s: time constant of the expected cool-down, from the bench's measured cool-down time.
+    heating_k_per_min, heating_lag_s: at full output, as the bench measured it; None: nobody has. digit_k: of each
+    thermometer.
     """
 
     name: str
@@ -82,6 +88,9 @@ class Rig:
     max_temperature_c: float | None
     cooldown_s: float
     cooling_tau_s: float
+    heating_k_per_min: float | None
+    heating_lag_s: float
+    digit_k: Mapping[str, float]
     safe_state: tuple[str, ...]
     watches: tuple[Watch, ...]
     max_age_s: Mapping[str, float]
@@ -161,6 +170,9 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         max_temperature_c=min((m for m in maxima if m is not None), default=None),
         cooldown_s=chamber.cooldown_s,
         cooling_tau_s=chamber.cooldown_s / math.log(max(hot / cold, math.e)),
+        heating_k_per_min=chamber.heating_k_per_min,
+        heating_lag_s=chamber.heating_lag_s,
+        digit_k={name: facts.get(name, Facts()).digit_k for name in thermometers},
         safe_state=chamber.safe_state,
         watches=tuple(_watches(name, declared, pulses)),
         max_age_s=max_age_s,

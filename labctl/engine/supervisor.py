@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labctl.engine import cold, custody, guards, procedure, safe
 from labctl.engine.context import Context, Rig
+from labctl.engine.energy import watch_energy
 from labctl.engine.scan import Scan
 from labctl.engine.state import BenchState, ChamberState
 from labctl.engine.steps.gas import watch_purge
@@ -37,6 +38,8 @@ def advance(scan: Scan, rig: Rig) -> None:
         watch_purge(scan, rig)
     if rig.kind in ("tube", "oven"):
         cold.watch_heat(scan, rig)
+    if scan.state.chambers[rig.name].lease is not None:
+        watch_energy(scan, rig)
     guards.watch(scan, rig)
     chamber = scan.state.chambers[rig.name]
     if chamber.lease is not None:

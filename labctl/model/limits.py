@@ -49,6 +49,30 @@ LIMITS: Mapping[str, Limit] = {
     "cooldown_factor": Limit(
         1.5, "1", "higher", "of the measured cool-down since the last trusted hot reading"
     ),
+    "jump_rate": Limit(50.0, "K/s", "lower", "faster than any furnace: the thermometer is wrong"),
+    "witness_for": Limit(15.0, "s", "lower", "an independent thermometer implausible so long: hold"),
+    "detached_deficit": Limit(
+        10.0, "K", "lower", "of the rise that the heat put in must have brought: sensor detached"
+    ),
+    "frozen_digits": Limit(5.0, "digits", "lower", "by which a value must have changed, and has not: frozen"),
+    "frozen_readings": Limit(20.0, "readings", "lower", "of the very same value, besides"),
+    "disagree_for": Limit(30.0, "s", "lower", "thermometers apart by more than vote_agreement so long: hold"),
+    "panel_scans": Limit(3.0, "scans", "lower", "a setpoint is not what labctl commanded so long: hold"),
+    "flow_deviation": Limit(
+        0.10, "1", "lower", "of its own setpoint; flow beyond: the valve does not follow"
+    ),
+    "flow_deviation_for": Limit(15.0, "s", "lower", "so long: hold"),
+    "ramp_lag": Limit(30.0, "K", "lower", "behind the working setpoint"),
+    "ramp_lag_for": Limit(600.0, "s", "lower", "so long without coming nearer: hold"),
+    "no_heat_output": Limit(99.0, "%", "lower", "output at least"),
+    "no_heat_for": Limit(600.0, "s", "lower", "so long"),
+    "no_heat_rise": Limit(5.0, "K", "higher", "and less rise than this: hold"),
+    "fired_factor": Limit(1.5, "1", "lower", "of the planned time with heat above T_inert: hold"),
+    "return_flow_fraction": Limit(0.90, "1", "higher", "of the setpoint: N2 is back"),
+    "return_flow_for": Limit(60.0, "s", "higher", "so long, and a run held by N2 goes on by itself"),
+    "return_outage": Limit(60.0, "s", "lower", "longest outage after which it does"),
+    "return_drop": Limit(25.0, "K", "lower", "greatest loss of temperature after which it does"),
+    "returns": Limit(2.0, "returns", "lower", "of one run by itself"),
     "held_max": Limit(7200.0, "s", "lower", "HELD or PAUSED so long: stop"),
     "cell_v_low": Limit(2.0, "V", "higher", "cell voltage below it: open circuit"),
     "cell_v_high": Limit(4.1, "V", "lower", "cell voltage above it: open circuit"),
@@ -91,6 +115,10 @@ GUARD_NAMES = (
     "over_temperature",
     "stuck_heater",
     "sensor",
+    "sensor_jump",
+    "detached_sensor",
+    "frozen_sensor",
+    "thermometers_disagree",
     "nitrogen_lost",
     "nitrogen_low",
     "oxygen_high",

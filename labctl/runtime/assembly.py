@@ -27,7 +27,11 @@ def bus_of(bench: Bench, name: str) -> str:
 def facts(bench: Bench, entries: Mapping[str, DriverEntry]) -> dict[str, Facts]:
     """What the engine needs to know of each instrument's driver."""
     declared = {name: entries[i.driver] for name, i in bench.instruments.items()}
-    return {name: Facts(entry.host_ramp, entry.lease_s) for name, entry in declared.items()}
+    return {name: Facts(e.host_ramp, e.lease_s, _digit_k(e)) for name, e in declared.items()}
+
+
+def _digit_k(entry: DriverEntry) -> float:
+    return next((s.resolution for s in entry.signals if s.name == "temperature"), Facts().digit_k)
 
 
 def connections(

@@ -78,10 +78,10 @@ class Furnace:
 
 
 @contextmanager
-def furnace(celsius: float | None = 200.0) -> Iterator[Furnace]:
-    """The short run, started, and heated to that true temperature."""
+def furnace(celsius: float | None = 200.0, *, given: Plan | None = None) -> Iterator[Furnace]:
+    """The short run (or another plan), started, and heated to that true temperature."""
     record = InMemory()
-    with Rehearsal(bundled("small"), drivers(), plan(), seed=5, record=record) as rehearsal:
+    with Rehearsal(bundled("small"), drivers(), given or plan(), seed=5, record=record) as rehearsal:
         assert rehearsal.problems == []
         rehearsal.submit("run-1", {})
         hot = Furnace(rehearsal, record)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from labctl.engine.context import Rig
-from labctl.engine.guards import cell, comms, gas, thermal
+from labctl.engine.guards import cell, comms, gas, plausible, thermal
 from labctl.engine.guards.frame import Guard, judge, rest
 from labctl.engine.scan import Scan
 
 GUARDS: Mapping[str, Guard] = {
-    guard.name: guard for module in (thermal, gas, comms, cell) for guard in module.GUARDS
+    guard.name: guard for module in (thermal, plausible, gas, comms, cell) for guard in module.GUARDS
 }
 """In the order in which they are asked: of two guards on one cause the graver comes first."""
 

@@ -1,0 +1,169 @@
+"""Guards on thermometers that read, but cannot be right: by physics, by the heat put in, by one another."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from labctl.engine.context import Rig, Watch
+from labctl.engine.energy import keys
+from labctl.engine.guards.frame import ALARM, HOLD, TRIP, Guard, Seen, Stage
+from labctl.engine.scan import OBSERVED, Scan
+from labctl.engine.state import ChamberState
+from labctl.model.limits import limit
+from labctl.model.readings import BAD, NOT_READY
+
+
+@cache
+def _memory(chamber: str, guard: str, thermometer: str) -> tuple[str, str, str]:
+    """The temperature that a guard remembers, since when, and what the model said then."""
+    name = f"{chamber}/{guard}/{thermometer}"
+    return f"{name}_c", f"{name}_s", f"{name}_k"
+
+
+def sensor_jump(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """A temperature that changed faster than any furnace can, and stays where it jumped to.
+
+    Without a reading between, a gap may have let it change: only two good readings in a row are compared.
+    """
+    tally, image = scan.tally, scan.image
+    bound = limit("jump_rate", watch.tightened)
+    found = None
+    for name, key in zip(rig.thermometers, rig.temperatures, strict=True):
+        believed = _memory(rig.name, "sensor_jump", name)[0]
+        reading = image.get(key)
+        if reading is None or reading.quality or reading.value is None:
+            tally.pop(believed, None)
+            continue
+        value = reading.value
+        jump = value - tally.get(believed, value)
+        if -bound < jump < bound or abs(jump) <= bound * rig.max_age_s[name] / OBSERVED:
+            tally[believed] = value
+        elif found is None:
+            heats = name == rig.heater
+            message = (
+                f"{rig.name}: {name} jumped from {tally[believed]:.1f} to {value:.1f} degC, faster than "
+                f"{bound:g} K/s; " + ("heater off" if heats else "it has no vote any more")
+            )
+            worst, how = (TRIP, "cool") if heats else (HOLD, "maintain")
+            found = Seen(message, value, bound, worst=worst, how=how, distrust=name)  # type: ignore[arg-type]
+    return found
+
+
+def detached_sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """Heat goes in and the heater's own thermometer does not show it: it reads something else than the chamber.
+
+    At any setpoint, near the room's temperature too. Where another thermometer says the same, there may be no heat:
+    the heater goes off all the same, but nobody loses a vote.
+    """
+    deficit = scan.tally.get(keys(rig.name).deficit_k)
+    if deficit is None or chamber.lease is None:
+        return None
+    bound = limit("detached_deficit", watch.tightened)
+    if deficit <= bound:
+        return None
+    lacking = (
+        f"{rig.name}: {rig.heater} heats, and shows {deficit:.0f} K less rise than the heat must have brought"
+    )
+    if _borne_out(scan, rig):
+        message = f"{lacking}, as another thermometer does; its element may be dead. Heater off"
+        return Seen(message, deficit, bound, worst=HOLD)
+    message = f"{lacking}; its thermometer may be detached. Heater off"
+    return Seen(message, deficit, bound, distrust=rig.heater)
+
+
+def _borne_out(scan: Scan, rig: Rig) -> bool:
+    """Another good thermometer reads what the heater's own does."""
+    values = scan.temperatures(rig)
+    return len(values) > 1 and max(values) - min(values) <= limit("vote_agreement")
+
+
+def frozen_sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """The very same value again and again, while by the energy put in it must have moved five display digits.
+
+    The heater's own cannot be called good any more, so its hold cools; a frozen witness holds with the heat on.
+    """
+    if chamber.lease is None:
+        return None
+    tally, image = scan.tally, scan.image
+    for name, key in zip(rig.thermometers, rig.temperatures, strict=True):
+        reading = image.get(key)
+        if reading is None or reading.quality or reading.value is None:
+            continue
+        last_key, since_key, then_key = _memory(rig.name, "frozen_sensor", name)
+        if tally.get(last_key) != reading.value:
+            tally[last_key] = reading.value
+            if since_key in tally:
+                del tally[since_key], tally[then_key]
+            continue
+        changed = tally.get(keys(rig.name).change_k, 0.0)
+        if since_key not in tally:
+            tally[since_key], tally[then_key] = scan.now, changed
+        changed = abs(changed - tally[then_key])
+        bound = limit("frozen_digits", watch.tightened) * rig.digit_k[name]
+        patience_s = limit("frozen_readings", watch.tightened) * rig.max_age_s[name] / OBSERVED
+        if changed < bound or scan.now - tally[since_key] < patience_s:
+            continue
+        message = (
+            f"{rig.name}: {name} has read {reading.value:g} degC for {scan.now - tally[since_key]:.0f} s, and must "
+            f"have changed by {changed:.1f} K"
+        )
+        return Seen(message, changed, bound, how="cool" if name == rig.heater else "maintain", distrust=name)
+    return None
+
+
+def thermometers_disagree(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """Two good thermometers of a chamber apart by more than may be: one of them is wrong, and nobody knows which.
+
+    Before heating and while heating; they may differ while a chamber cools, where they only lose their vote.
+    """
+    values = scan.temperatures(rig)
+    if len(values) < 2:
+        return _without_witness(scan, rig, chamber)
+    apart = max(values) - min(values)
+    bound = limit("vote_agreement", watch.tightened)
+    if apart <= bound or (chamber.lease is None and chamber.energised):
+        return None
+    message = (
+        f"{rig.name}: its thermometers are {apart:.1f} K apart ({min(values):.1f} to {max(values):.1f} degC)"
+    )
+    return Seen(message, apart, bound)
+
+
+def _without_witness(scan: Scan, rig: Rig, chamber: ChamberState) -> Seen | None:
+    """Heated with nothing to hold the heater's own thermometer against, although the bench has it."""
+    if chamber.lease is None:
+        return None
+    for name, key in zip(rig.thermometers[1:], rig.temperatures[1:], strict=True):
+        reading = scan.image.get(key)
+        if reading is not None and reading.quality in (BAD, NOT_READY):
+            message = f"{rig.name}: {name} does not read; nothing is left to check {rig.heater} against"
+            return Seen(message, reading.value, worst=ALARM)
+    return None
+
+
+GUARDS = (
+    Guard(
+        "sensor_jump",
+        sensor_jump,
+        (Stage(HOLD, "witness_for"), Stage(TRIP, "trip_scans")),
+        on_bad="trip",
+        hidden_by=("detached_sensor", "over_temperature"),
+    ),
+    Guard(
+        "detached_sensor",
+        detached_sensor,
+        (Stage(HOLD, "trip_scans"), Stage(TRIP, "trip_scans")),
+        on_bad="trip",
+        hidden_by=("sensor_jump",),
+    ),
+    Guard("frozen_sensor", frozen_sensor, (Stage(HOLD),), on_bad="trip", priority="high"),
+    Guard(
+        "thermometers_disagree",
+        thermometers_disagree,
+        (Stage(ALARM, "disagree_for"), Stage(HOLD, "disagree_for")),
+        on_bad="alarm",
+        priority="high",
+        hidden_by=("sensor_jump", "detached_sensor", "frozen_sensor"),
+        bypass=True,
+    ),
+)
