@@ -18,6 +18,7 @@ from labctl.bench.commissioning import needs_commission
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import find_bench, load_bench
 from labctl.cli.serve import start_detached
+from labctl.protocol.rules.protection import lost
 from labctl.runtime.folder import ESTOP, Lock, controller_of
 from tests.runtime.live import LiveBench, commission, live_bench
 
@@ -76,7 +77,9 @@ def test_a_bench_with_nothing_against_it_could_run(bench: LiveBench, labctl: Lab
     told = {d["name"]: d["serial_number_told"] for d in data["instruments"]}
     assert told["nitrogen"] == "521641"
     assert told["furnace"] is None
-    assert {d["signal"] for d in data["lost_protections"]} >= {"extraction", "door"}
+    absent = {(d["chamber"], d["signal"]) for d in data["lost_protections"]}
+    description = load_bench(bench.folder)
+    assert absent == {(c, s) for c in description.chambers for s in lost(description, c)}
     assert {p["protocol"]: p["covered"] for p in data["protocols"]}["3dp-nvp-c"]
     code, out, _ = labctl("bench", "check", "--bench", str(bench.folder))
     assert code == 0
