@@ -17,6 +17,7 @@ from labctl.bench.api import (
     RefusedError,
 )
 from labctl_drivers.alicat import ENTRY, Alicat, FrameReader, parse_layout
+from labctl_drivers.alicat.frame import shown_layout
 from labctl_simulators.devices import alicat as simulated
 from labctl_simulators.devices.api import Bindings
 from labctl_simulators.physics.massflow import MassFlow
@@ -345,6 +346,61 @@ def test_a_controller_that_does_not_know_the_old_setpoint_is_told_by_the_new_one
             assert not [c for c in rig.wire.carried if c.startswith(b"AL")]
 
 
+class OfRegisters:
+    """A controller as old as the published client that speaks in registers: no tables, no L commands."""
+
+    def __init__(self) -> None:
+        self.setpoint = 0.0
+        self.asked: list[bytes] = []
+
+    def feed(self, data: bytes, now_s: float) -> list[tuple[float, bytes]]:
+        self.asked.append(data)
+        command = data.removesuffix(b"\r")
+        if command.startswith(b"AS"):
+            self.setpoint = float(command[2:])
+        frame = b"A +014.62 +021.89 +%05.1f +%05.1f %06.1f     N2\r" % (3 * (self.setpoint,))
+        known = {b"AVE": b"A   4v27.0-R22 Jan  9 2015,15:04:07\r", b"AR122": b"A   122 = 37\r", b"A": frame}
+        return (
+            []
+            if command[:2] == b"@@"
+            else [(0.01, known.get(command, frame if command[:2] == b"AS" else b"?\r"))]
+        )
+
+
+def test_a_controller_without_tables_shows_its_layout_in_a_frame_once_its_unit_of_flow_is_known() -> None:
+    clock, old = VirtualClock(), OfRegisters()
+    with mounted("alicat-test/old", old, clock) as line:
+        with pytest.raises(CommunicationError, match="flow_unit"):
+            Alicat(line, {}).open()
+        driver = Alicat(line, {"flow_unit": "SCCM", "max_flow_sccm": 400.0})
+        driver.open()
+        assert failed(driver.audit()) == {"full scale"}
+        assert driver.execute("set_flow", {"flow_sccm": 150.0}) == {
+            "flow_setpoint_sccm": 150.0,
+            "flow_sccm": 150.0,
+        }
+        flow, setpoint, pressure, temperature = driver.read()
+        assert (flow.value, setpoint.value, temperature.value) == (150.0, 150.0, 21.89)
+        assert pressure.value == pytest.approx(1.008, abs=1e-3)
+        assert not [asked for asked in old.asked if asked.startswith(b"AL")]
+        driver.close()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [b"?\r", b"A +014.62 +021.89 N2\r", b"A +014.62 +021.89 +000.00 +000.00 +078.95\r", CAPTURED[:-1]],
+)
+def test_what_is_no_frame_of_a_controller_shows_no_layout(frame: bytes) -> None:
+    assert shown_layout(frame, "SCCM") is None
+
+
+def test_the_layout_that_a_frame_shows_reads_it_as_its_table_would() -> None:
+    shown = shown_layout(CAPTURED, "SCCM")
+    assert shown is not None
+    assert FrameReader(shown, "A", "N2").read(CAPTURED) == reader().read(CAPTURED)
+    assert FrameReader(shown, "A", "N2").read(CAPTURED.replace(b"+000.00", b"+00.00")) is None
+
+
 def test_an_address_without_an_instrument_says_so_at_open() -> None:
     clock, flow = VirtualClock(), MassFlow(500.0)
     _, session = simulated.attach(Bindings(now=clock.now, mass_flow=flow), {"unit": "B"}, "521641")
@@ -354,7 +410,12 @@ def test_an_address_without_an_instrument_says_so_at_open() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"gass": "N2"}, "'gas'"), ({"unit": "AB"}, "letter"), ({"gas": "Nitrogen"}, "unknown gas")],
+    [
+        ({"flow_unit": "gpm"}, "SCCM or SLPM"),
+        ({"gass": "N2"}, "'gas'"),
+        ({"unit": "AB"}, "letter"),
+        ({"gas": "Nitrogen"}, "unknown gas"),
+    ],
 )
 def test_a_wrong_option_is_named(options: Mapping[str, Any], message: str) -> None:
     with (

@@ -24,7 +24,7 @@ from labctl.bench.api import (
     RefusedError,
     Unverified,
 )
-from labctl_drivers.alicat.frame import FLOW_SCCM, SIGNALS, Frame, FrameReader, parse_layout
+from labctl_drivers.alicat.frame import FLOW_SCCM, SIGNALS, Frame, FrameReader, parse_layout, shown_layout
 from labctl_drivers.lines import AsciiLine
 from labctl_drivers.options import check_options
 
@@ -50,6 +50,7 @@ OPTIONS = {
     "gas": "short name of the gas it must be set to (default N2)",
     "baudrate": "19200 from the factory (default), 115200 is common",
     "timeout_s": "longest wait for a reply in s (default 0.3; a poll takes 27 ms at 19200)",
+    "flow_unit": "SCCM or SLPM: of an old controller that tells no table of its frame (else it is asked for)",
     "serial_number": "serial number the bench expects",
     "max_flow_sccm": "highest flow that may be asked for",
     "full_scale_sccm": "full scale the bench expects (and its simulated controller has)",
@@ -89,6 +90,9 @@ class Alicat(Driver):
         self._gas = str(options.get("gas", "N2"))
         if self._gas not in GASES:
             raise ValueError(f"alicat: unknown gas {self._gas!r}; known are {', '.join(GASES)}")
+        self._flow_unit = str(options.get("flow_unit", ""))
+        if self._flow_unit and self._flow_unit.upper() not in FLOW_SCCM:
+            raise ValueError(f"alicat: flow_unit is SCCM or SLPM, not {self._flow_unit!r}")
         self._poll = self._command("")
         self._now: Callable[[], float] = line.clock.now
         self._wire: AsciiLine | None = None
@@ -125,8 +129,12 @@ class Alicat(Driver):
                 if label in text:
                     self._identity[name] = text.partition(label)[2].strip()
         layout = parse_layout(wire.ask_lines(self._command("??D*")))
+        if layout is None and self._flow_unit:
+            layout = shown_layout(wire.ask(self._poll), self._flow_unit)
         if layout is None:
-            raise wire.lost("no layout of the data frame in the reply to ??D*")
+            raise wire.lost(
+                "no layout of the data frame in the reply to ??D*: the bench must name the flow_unit"
+            )
         self._frames = FrameReader(layout, self._unit, self._gas)
         self._identity["layout"] = layout.dialect
         self._full_scale_sccm = self._ask_full_scale(wire)

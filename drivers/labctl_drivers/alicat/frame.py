@@ -1,4 +1,4 @@
-"""The data frame of an Alicat: its layout is asked for (`??D*`), never assumed.
+"""The data frame of an Alicat: its layout is asked for (`??D*`), never assumed; old controllers show it in a frame.
 
 Two dialects of the layout table exist (6v21 already speaks the modern one, so the header tells, not the
 firmware). Frames are fixed width and carry neither units nor a checksum: width and decimals of every
@@ -56,6 +56,7 @@ _LEGACY = re.compile(
     r"\S\s+D\d+\s+(?P<name>\S.*?)\s+(?P<type>signed|unsigned|char|string)\s+(?P<low>\S+)\s+(?P<high>\S+)\s+"
     r"(?P<unit>\S+)"
 )
+_SHOWN = re.compile(rb"[A-Z]((?: +[+-]?\d+(?:\.\d+)?){5,6}) +[A-Za-z]\S*(?: +[A-Z][A-Z0-9]{2})* *\r")
 _MODERN_IDS = {
     "700": "unit",
     "002": "pressure",
@@ -118,6 +119,28 @@ def parse_layout(lines: Iterable[bytes]) -> Layout | None:
     if not any(c.meaning == "flow" for c in columns):
         return None
     return Layout("legacy" if legacy else "modern", tuple(columns))
+
+
+def shown_layout(frame: bytes, flow_unit: str) -> Layout | None:
+    """The layout that one frame shows, of a controller that tells none: its columns are those of the captured ones.
+
+    A frame carries no units, so that of its flows has to be known; pressure is in PSIA and temperature in degC, as
+    shipped. None when it is no frame of a controller.
+    """
+    found = _SHOWN.fullmatch(frame)
+    if found is None:
+        return None
+    labels = [("pressure", "PSIA"), ("gas_temperature", "C"), ("", ""), ("flow", flow_unit)]
+    labels += [
+        ("flow_setpoint", flow_unit),
+        ("", ""),
+    ]  # a totalizer, where there is one, stands before the gas
+    columns = []
+    for (meaning, unit), number in zip(labels, found[1].decode().split(), strict=False):
+        whole, _, fraction = number.lstrip("+-").partition(".")
+        width = 1 + len(whole) + (1 + len(fraction) if fraction else 0)
+        columns.append(Column(meaning, unit, width, len(fraction)))
+    return Layout("shown", (*columns, Column("gas")))
 
 
 def _modern(row: re.Match[str]) -> Column | None:
