@@ -12,7 +12,7 @@ from typing import Any
 from labctl.bench.api import DriverEntry
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
-from labctl.bench.schema import Bench
+from labctl.bench.schema import Bench, Chamber
 from labctl.chaos.judge.invariants import AT_END, EACH_SECOND, ON_BYTES, ON_WORD
 from labctl.chaos.judge.observer import Bounds, Observer, Said, Sample, Violation
 from labctl.chaos.judge.wire import DECODERS, Decoder
@@ -56,6 +56,14 @@ ROLES = {
 """What chaos calls an instrument, by its first capability."""
 
 
+MATTER = tuple(
+    field
+    for field in Chamber.model_fields
+    if field.startswith(("volume", "inner_diameter", "cooldown", "heating", "physics"))
+)
+"""What of a chamber describes matter, and not protection."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all trials of a campaign share: a bench, its drivers, the plan. Made once in each process."""
@@ -66,9 +74,14 @@ class Setting:
 
     @classmethod
     def of(cls, bench: Path | None = None) -> Setting:
-        """The setting of this package, or of another bench's twin."""
+        """The setting of this package, or the protections of another bench on the matter of this package.
+
+        A bench that lacks a required protection is taken here, and nowhere else: chaos shows what it was for.
+        """
         entries = drivers()
-        loaded = load_bench(BENCH_FILE if bench is None else bench, entries)
+        loaded = load_bench(BENCH_FILE, entries)
+        if bench is not None:
+            loaded = with_matter_of(load_bench(bench, entries, unprotected=True), loaded)
         return cls(loaded, entries, load_plan(PROTOCOL_FILE, {}, loaded)[0])
 
     def check(self, faults: Sequence[Mapping[str, Any]]) -> None:
@@ -136,6 +149,35 @@ class Setting:
             volume,
             self.bench.instruments[self.roles["furnace"]].chamber or "",
         )
+
+
+def with_matter_of(bench: Bench, other: Bench) -> Bench:
+    """A bench whose chambers have the masses, volumes and cool-down of another's of the same kind, to be as fast.
+
+    Guards, limits of temperature, safe states and instruments stay its own; its furnace may ramp as fast as that
+    of the other.
+    """
+    by_kind = {chamber.kind: chamber for chamber in other.chambers.values()}
+    chambers = {
+        name: chamber.model_copy(update={field: getattr(by_kind[chamber.kind], field) for field in MATTER})
+        for name, chamber in bench.chambers.items()
+    }
+    furnace = next(i for i in other.instruments.values() if "tube_furnace" in i.provides)
+    loop = {name: value for name, value in furnace.options.items() if name.startswith("sim_")}
+    instruments = {
+        name: instrument.model_copy(
+            update={
+                "options": {**instrument.options, **loop},
+                "limits": instrument.limits.model_copy(
+                    update={"max_ramp_k_per_min": furnace.limits.max_ramp_k_per_min}
+                ),
+            }
+        )
+        if "tube_furnace" in instrument.provides
+        else instrument
+        for name, instrument in bench.instruments.items()
+    }
+    return bench.model_copy(update={"chambers": chambers, "instruments": instruments})
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ FLOW_TOLERANCE = 0.98
 OXYGEN_TRIP_PPM = 1000.0
 PURGE_VOLUMES = 8.0
 STUCK_S = 60.0
+ANALYSER_S = 20.0
+"""Read every 5 s; twice before it acts; and what a zirconia cell lags (assumed)."""
+CELL_S = 15.0
+"""Two scans of cycling, 5 s each, and a command."""
+ACTING = frozenset({"PAUSING", "HOLDING", "RESTARTING", "STOPPING", "ABORTING"})
+UNSETTLED_S = 15.0
+"""For so long after a fault a wire may still be out of step (three reads of the slowest)."""
 CELL_LOW_V, CELL_HIGH_V = 2.0, 4.1
 
 
@@ -110,12 +117,81 @@ def oven_off_is_off(o: Observer) -> str | None:
     return f"{s.oven_w:.0f} W for {lasted:.0f} s after it was switched off" if lasted > 2 * SAFE_S else None
 
 
+def safe_state_is_whole(o: Observer) -> str | None:
+    """Making a hot tube safe asks for both on the wire within G1: heat off, and at least protective flow.
+
+    Excused is what a disturbed wire or instrument kept from being asked; it is asked again, and judged as I1 and I5b.
+    """
+    s, since = o.now, o.safe_s
+    if s is None or since is None or s.t_s < since + SAFE_S:
+        return None
+    o.safe_s = None
+    if "furnace" in o.heating and o.deaf_s.get("furnace", -UNSETTLED_S) < since - UNSETTLED_S:
+        return "heat off was not asked for"
+    flow = max((flow for t_s, flow in o.asked_flows if t_s >= since), default=0.0)
+    if flow < o.bounds.protective_sccm and o.deaf_s.get("gas", -UNSETTLED_S) < since - UNSETTLED_S:
+        return f"{flow:.0f} sccm were asked for at {s.tube_c:.0f} degC"
+    return None
+
+
+def open_sensor_heats_not(o: Observer) -> str | None:
+    """G1: an open thermocouple turns the heater off within 5 s, proven within 10."""
+    s = o.now
+    assert s is not None
+    lasted = o.lasting(
+        "open sensor", o.acts("furnace", "sensor_open") and s.heater_w > 0.0 and not _forced(o)
+    )
+    return f"{s.heater_w:.0f} W for {lasted:.0f} s with the thermocouple open" if lasted > SAFE_S else None
+
+
+def oxygen_heats_not(o: Observer) -> str | None:
+    """No heat in more than 1000 ppm of oxygen for longer than an analyser and two scans take to see it.
+
+    A controller locked at its panel refuses to be switched off, and one that lost its line falls back by its own ramp.
+    """
+    s = o.now
+    assert s is not None
+    blind = any(role == "analyser" for role, _ in s.acting) or o.acts("furnace", "local_lock") or _forced(o)
+    rich = s.oxygen_ppm > 1.5 * OXYGEN_TRIP_PPM and s.tube_c > T_INERT_C and s.heater_w > 0.0
+    lasted = o.lasting("oxygen", rich and not blind)
+    return (
+        f"{s.oxygen_ppm:.0f} ppm oxygen at {s.tube_c:.0f} degC with {s.heater_w:.0f} W"
+        if lasted > ANALYSER_S
+        else None
+    )
+
+
+def cell_within_limits(o: Observer) -> str | None:
+    """A cell beyond its hard window carries no current for longer than two scans of cycling."""
+    s = o.now
+    assert s is not None
+    beyond = s.cell_a != 0.0 and not CELL_LOW_V <= s.cell_v <= CELL_HIGH_V
+    lasted = o.lasting("cell", beyond and not o.deaf("cycler"))
+    return f"{s.cell_v:.2f} V with {s.cell_a * 1e3:.3f} mA for {lasted:.0f} s" if lasted > CELL_S else None
+
+
+def nothing_is_stuck(o: Observer) -> str | None:
+    """I12: an -ING state in which nothing at all happens for a minute after the faults is stuck."""
+    s = o.now
+    if s is None or o.liveness_s is None or s.t_s < o.liveness_s + STUCK_S:
+        return None
+    for run, state in o.states.items():
+        if state in ACTING and run not in o.ended and s.t_s - max(o.spoken_s, o.liveness_s) > STUCK_S:
+            return f"{run} is {state}, and nothing has happened for {s.t_s - o.spoken_s:.0f} s"
+    return None
+
+
 EACH_SECOND: Mapping[str, Callable[[Observer], str | None]] = {
     "I1 inert heating": inert_heating,
     "I5b gas returns": gas_returns,
     "over-temperature": over_temperature,
     "I2 off is off": off_is_off,
     "I2 oven off is off": oven_off_is_off,
+    "G1 safe state": safe_state_is_whole,
+    "G1 open sensor": open_sensor_heats_not,
+    "oxygen": oxygen_heats_not,
+    "cell limits": cell_within_limits,
+    "I12 stuck": nothing_is_stuck,
 }
 
 

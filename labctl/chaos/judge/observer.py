@@ -19,6 +19,13 @@ DEAF = (
 """Faults under which an instrument may not hear, or not do, what it is asked."""
 
 
+MATTER = ("supply_lost", "exhaust_blocked", "leak", "cracked_tube", "opened", "heater_failed", "wrong_gas")
+"""Faults of matter: whatever they do, an instrument hears what it is asked and does it."""
+
+HOT_C = 105.0
+"""Above it the tube needs gas: T_gas_off of the safety contract, and what thermometers may be off by."""
+
+
 class Sample(NamedTuple):
     """What is really the case in one second. Powers in W, temperatures in degC, flow in sccm, oxygen in ppm.
 
@@ -82,7 +89,9 @@ class Observer:
     the wire since the heater was last asked to be off. off_s: by role, when that was last asked.
     leases: by role, what the journal allows; lapsed: what it last allowed, until when. latched: guards that have
     tripped, by chamber. states: of runs. washed_cm3: true volume since the last interruption.
-    soaked_s: seconds that the sample really spent at each soak, by (target, band).
+    soaked_s: seconds that the sample really spent at each soak, by (target, band). safe_s: when the hot tube was last
+    begun to be made safe. deaf_s: by role, when its wire or itself was last
+    disturbed. past: faults so far.
     """
 
     bounds: Bounds
@@ -108,7 +117,8 @@ class Observer:
     checks: int = 0
     violations: list[Violation] = field(default_factory=list)
     asked_flows: list[tuple[float, float]] = field(default_factory=list)
-    safe_since: dict[str, float] = field(default_factory=dict)
+    safe_s: float | None = None
+    deaf_s: dict[str, float] = field(default_factory=dict)
     words: list[Said] = field(default_factory=list)
     _since: dict[str, float] = field(default_factory=dict)
     _dry_s: float = 0.0
@@ -136,6 +146,8 @@ class Observer:
         """One second of the plant is over."""
         self.now = sample
         self.past |= sample.acting
+        if sample.acting:
+            self.deaf_s.update({role: sample.t_s for role, kind in sample.acting if kind not in MATTER})
         if sample.flow_sccm < 0.5 * self.bounds.protective_sccm:
             self._dry_s += 1.0
         else:
@@ -229,7 +241,9 @@ def _run_ended(o: Observer, word: Said) -> None:
 
 
 def _safe_started(o: Observer, word: Said) -> None:
-    o.safe_since[word.data["chamber"]] = word.t_s
+    hot = o.now is not None and o.now.tube_c > HOT_C
+    if word.data["chamber"] == o.bounds.tube and hot and "ramp_down" not in word.data["items"]:
+        o.safe_s = word.t_s
 
 
 def _nothing(o: Observer, word: Said) -> None:
