@@ -14,7 +14,7 @@ from labctl.bench.api import DriverEntry
 from labctl.bench.schema import Bench
 from labctl.engine.context import compile_bench
 from labctl.engine.machine import ENDED
-from labctl.engine.state import BenchState, empty
+from labctl.engine.state import BenchState, RunState, empty
 from labctl.errors import LabctlError, PermissiveError, UsageError, WaitTimeoutError
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
@@ -76,6 +76,7 @@ class Rehearsal:
         self.plan = plan
         self.clock = lockstep.clock if lockstep else clock or VirtualClock()
         self.record = record
+        self._first_said_s: dict[str, float] = {}
         clocks = {bus_of(self.bench, name): BusClock() for name in self.bench.instruments}
         if lockstep is None:
             options = {"sim_deadman_s": COARSE_DEADMAN_S} if coarse else {}
@@ -105,7 +106,7 @@ class Rehearsal:
             instruments,
             self.clock,
             record,
-            operator=self._plant.answer,
+            operator=self._answers,
             estop=estop,
             on_estop=on_estop,
         )
@@ -136,6 +137,16 @@ class Rehearsal:
             args["forecast"] = forecast
         self.record.ask("submit", args, actor="labctl", run=None, key=f"{run_id}/submit", utc_ms=utc)
         self.record.ask("start", {}, actor="labctl", run=run_id, key=f"{run_id}/start", utc_ms=utc)
+
+    def _answers(self, run: RunState) -> list[tuple[str, dict[str, object]]]:
+        """What the operator says. Raises WaitTimeoutError when it has been refused for as long as a stall lasts."""
+        now, given = self.clock.now(), self._plant.answer(run)
+        for key, answer in given:
+            if now - self._first_said_s.setdefault(key, now) > LEAST_STALL_S:
+                raise WaitTimeoutError(
+                    f"nobody answers {answer['prompt']!r}: that of the simulated operator is {self.controller.refusal}"
+                )
+        return given
 
     def ended(self, run_id: str) -> bool:
         """The run is over and no chamber is left to watch. Raises PermissiveError when it was refused its start."""
@@ -238,7 +249,10 @@ def forecast(bench: Bench, entries: Mapping[str, DriverEntry], plan: Plan) -> Fo
             run = controller.state.runs.get("forecast")
             return run is not None and (run.state in ENDED or run.state == "HELD")
 
-        controller.run(over)
+        try:
+            controller.run(over)
+        except WaitTimeoutError as error:
+            raise ForecastError(f"the simulated run does not end: {error}") from error
         run = controller.state.runs["forecast"]
         if run.state != "COMPLETE":
             raise ForecastError(

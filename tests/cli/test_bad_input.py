@@ -295,3 +295,25 @@ def test_four_hundred_mistakes_are_one_screen_and_all_of_them_as_json(
         assert said.endswith("399 errors\n")
     assert cli.main(["validate", str(file), "--json"]) == 3
     assert len(json.loads(capsys.readouterr().out)["findings"]) == 399
+
+
+# -- people who are asked -----------------------------------------------------------------------------
+
+WEIGHING = """\
+protocol: weighing
+steps:
+  - {id: weigh, manual: {do: Weigh it, enter: {dry_mass: {unit: g, max: 20}}, confirm: [boat is alumina]}}
+"""
+"""The dish of the simulated operator weighs more than that."""
+
+
+@pytest.mark.parametrize("words", ["plan", "run --simulate --yes"])
+def test_an_answer_that_is_never_accepted_does_not_keep_a_simulation_busy_for_ever(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("weighing.yaml").write_text(WEIGHING)
+    said = wrong(capsys, *words.split(), "weighing.yaml", code=3)
+    assert "nobody answers 'weigh': that of the simulated operator is refused: dry_mass is " in said
+    assert "outside" in said
+    assert not list(tmp_path.glob("labctl-runs/*"))
