@@ -1,6 +1,8 @@
 """A simulated IKA hotplate stirrer (RCT digital): NAMUR commands, silent writes, watchdogs.
 
-It answers the undocumented `STATUS_1` and `STATUS_4` as an existing driver's parser expects them.
+It answers the undocumented `STATUS_1` and `STATUS_4` as an existing driver's parser expects them. Not simulated, and
+met with the silence that unknown commands are met with: the surface's own setpoint (channel 2), operating modes,
+scale and pH, a name of one's own.
 """
 
 from __future__ import annotations
