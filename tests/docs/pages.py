@@ -77,8 +77,8 @@ def alarms() -> str:
         "`labctl alarms` lists them and counts what people had to deal with, `labctl ack` acknowledges. "
         "`labctl shelve` hides one for a while, with a reason: never one that asks for hands, and during a run never "
         "that of a guard that trips. `labctl bypass` lets a guard only tell, where the table of guards allows it; "
-        "every face says so, again each hour, and it ends with the run. What comes first in a chamber is marked *first out*, "
-        "and what merely follows from a shown alarm is suppressed.",
+        "every face says so, again each hour, and it ends with the run. What comes first in a chamber is marked "
+        "*first out*, and what merely follows from a shown alarm is suppressed.",
     )
 
 
