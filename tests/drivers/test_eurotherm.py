@@ -181,11 +181,14 @@ def test_heat_off_survives_any_one_lost_reply(rig: Rig, lost: int) -> None:
     assert rig.device.registers[24] == 200
 
 
-def test_heat_off_reaches_an_instrument_that_hears_and_cannot_be_heard(rig: Rig) -> None:
+@pytest.mark.parametrize("polls", [0, 2])
+def test_heat_off_reaches_an_instrument_that_hears_and_cannot_be_heard(rig: Rig, polls: int) -> None:
     rig.driver.execute("heat", HEAT)
     rig.live(30, renew_c=350.0)
     assert rig.furnace.duty > 0
     rig.wire.spoil = lambda replies: []
+    for _ in range(polls):
+        assert {reading.quality for reading in rig.driver.read()} == {SILENT}
     with pytest.raises(CommunicationError):
         rig.driver.execute("heat_off", {})
     rig.live(1)

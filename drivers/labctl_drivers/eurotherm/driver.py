@@ -120,6 +120,7 @@ class Eurotherm(Driver):
         self.renewals = 0
         self._modbus: Modbus | None = None
         self._registers: RegisterMap | None = None
+        self._last_known: RegisterMap | None = None
         self._verbs: dict[str, Callable[..., dict[str, Any]]] = {
             "heat": self.heat,
             "renew": self.renew,
@@ -239,8 +240,8 @@ class Eurotherm(Driver):
             except InstrumentError as error:
                 failed.append(error)
                 continue
-            with suppress(CommunicationError):
-                self._write(item)
+            with suppress(InstrumentError):
+                self._write(item, self._last_known)
         if not blind:
             self._prove(Item("output", self.profile.working_output, 0.0, "number"))
         if failed:
@@ -323,6 +324,7 @@ class Eurotherm(Driver):
             else:
                 assert isinstance(p, CountsProfile)
                 self._registers = Counts(modbus, p)
+            self._last_known = self._registers
         return self._registers
 
     def _check(self, target_c: float, ramp_k_per_min: float) -> None:
@@ -343,12 +345,12 @@ class Eurotherm(Driver):
                 f"{self.line.address}: ramp {ramp_k_per_min:g} K/min is below one display digit"
             )
 
-    def _write(self, item: Item) -> None:
-        """Write an item, or the choice that brings it about."""
+    def _write(self, item: Item, registers: RegisterMap | None = None) -> None:
+        """Write an item, or the choice that brings it about. `registers`: believed without asking."""
         address = item.by[0] if item.by else item.address
         if address not in self._writable:
             raise RefusedError(f"{self.line.address}: register {address} is never written")
-        place, words = (address, (item.by[1],)) if item.by else self._known().place(item)
+        place, words = (address, (item.by[1],)) if item.by else (registers or self._known()).place(item)
         self._connected().write(place, words)
 
     def _settle(self, item: Item, *, repeat: bool = False) -> None:
