@@ -15,7 +15,7 @@ DEV := .venv/.ready-dev
 BENCH := .venv-bench/.ready
 CHECKED := labctl drivers simulators tests examples
 
-.PHONY: help setup demo test test-browser test-mbpoll test-clients hil hil-short mutants docs lint format coverage bench wheel lock clean
+.PHONY: help setup demo test test-browser test-mbpoll test-clients hil hil-short mutants chaos chaos-short chaos-full docs lint format coverage bench wheel lock clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -61,6 +61,15 @@ hil: $(DEV)  ## Run over real wires: the paper's protocol in lock-step, every st
 
 hil-short: $(DEV)  ## Run a short form of both tiers of hil (two minutes)
 	.venv/bin/python -m pytest -q -s -m "hil or not hil" -k short tests/hil
+
+chaos: $(DEV)  ## Try 300 seeds of faults on every stage, judged by an independent observer (5 to 10 min)
+	.venv/bin/labctl chaos --seeds 300
+
+chaos-short: $(DEV)  ## Try 24 seeds (a minute)
+	.venv/bin/labctl chaos --seeds 24
+
+chaos-full: $(DEV)  ## Try 3,000 seeds (an hour or two)
+	.venv/bin/labctl chaos --seeds 3000
 
 mutants: $(DEV)  ## Delete and invert every declared guard and safe-state item; the safety tests must notice
 	.venv/bin/python -m tests.safety
