@@ -102,19 +102,17 @@ def show(
 ) -> None:
     """Say by level whether a condition holds; the journal gets a row only when something changes.
 
-    latching: it stays until a person resets it. hidden: an alarm that is shown already says the same and more.
+    Only an alarm that is not NORMAL can end. latching: it stays until a person resets it. hidden: an alarm that is
+    shown already says the same and more.
     """
-    known = scan.state.alarms.get(alarm)
-    if known is None and not active:
-        return
-    if known is None or known["active"] != active:
-        if not active:
+    if not active:
+        if scan.state.alarms[alarm]["active"]:
             move(scan, alarm, "clear", run=run)
-        else:
-            if hidden:
-                move(scan, alarm, "suppress", run=run)
-            first = _is_first(scan, alarm)
-            move(scan, alarm, "active", run=run, message=message, priority=priority, first_out=first)
+    elif not scan.state.alarms.get(alarm, {}).get("active"):
+        if hidden:
+            move(scan, alarm, "suppress", run=run)
+        first = _is_first(scan, alarm)
+        move(scan, alarm, "active", run=run, message=message, priority=priority, first_out=first)
     known = scan.state.alarms.get(alarm)
     if known is None:
         return

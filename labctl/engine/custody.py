@@ -29,8 +29,7 @@ def open_or_release(scan: Scan, rig: Rig, cause: str, run: str | None) -> None:
 def advance(scan: Scan, rig: Rig) -> None:
     """Carry custody of a chamber on by one scan."""
     custody = scan.state.chambers[rig.name].custody
-    if custody is None:
-        return
+    assert custody is not None
     output = scan.good(rig, rig.heater, "output")
     if output is not None and output > 0.0:
         safe.start(scan, rig, f"{rig.heater} heats in custody", "abort", custody["run"])

@@ -109,8 +109,7 @@ def start(scan: Scan, rig: Rig, cause: str, then: str, run: str | None) -> None:
 def advance(scan: Scan, rig: Rig, run: str | None) -> None:
     """Carry the safe state of a chamber on by one scan."""
     safe = scan.state.chambers[rig.name].safe
-    if safe is None:
-        return
+    assert safe is not None
     for name, progress in safe["items"].items():
         if progress["confirmed"]:
             continue

@@ -251,3 +251,48 @@ def test_nobody_bypasses_for_longer_than_twelve_hours() -> None:
     asked = {"guard": "oxygen_high", "chamber": "tube", "reason": "drifts"}
     assert not hands.ask("bypass", None, **asked, for_s=43_201.0)[1]
     assert hands.ask("bypass", None, **asked, for_s=43_200.0)[1]
+
+
+def test_an_alarm_is_hidden_once_another_says_the_same_and_more() -> None:
+    hands = hot(bench="standard")
+    hands.outcome["set_flow"] = "acknowledged"
+    hands.values["nitrogen.flow"] = 120.0
+    hands.go(6.0)
+    assert state(hands) == "UNACK"
+    hands.values["nitrogen.flow"] = 0.0
+    hands.go(7.0)
+    assert state(hands, "tube/nitrogen_lost") == "UNACK"
+    assert state(hands) == "SUPPRESSED"
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "said"),
+    [
+        (
+            "shelve",
+            {"alarm": "tube/none", "for_s": 60.0, "reason": "x"},
+            "no alarm tube/none; there are none",
+        ),
+        ("ack", {}, "no alarm None; there are none"),
+        ("unshelve", {"alarm": "tube/none"}, "no alarm tube/none; there are none"),
+        (
+            "bypass",
+            {"guard": "silent", "chamber": "tub"},
+            "no chamber tub on this bench; there are vessel, drying-oven, tube, cell",
+        ),
+        ("unbypass", {"guard": "oxygen_high", "chamber": "tube"}, "tube/oxygen_high is not bypassed"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_is(verb: str, args: dict[str, object], said: str) -> None:
+    assert hot().ask(verb, None, **args) == (f"refused: {said}", False)
+
+
+def test_what_is_out_of_service_is_not_shelved_too() -> None:
+    hands = low()
+    removed = {"alarm": "tube/nitrogen_low", "out_of_service": True, "reason": "at the maker's"}
+    assert hands.ask("shelve", None, **removed)[1]
+    assert hands.ask("shelve", None, **removed) == ("refused: tube/nitrogen_low is OUT_OF_SERVICE", False)
+    assert hands.ask("ack", None, alarm="tube/nitrogen_low") == (
+        "refused: tube/nitrogen_low is OUT_OF_SERVICE",
+        False,
+    )

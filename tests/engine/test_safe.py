@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from labctl.engine import procedure
+from labctl.engine.scan import Scan
 from labctl.engine.state import BenchState
 from labctl.model.readings import BAD, SILENT
 from tests.engine.bench import Hands, cool, dry, inert, purge, ramp, stir
@@ -459,3 +461,35 @@ def test_nothing_starts_while_the_e_stop_is_set() -> None:
     assert hands.ask("submit", None, run="run-1", plan=hands.plan.plan_hash)[1]
     hands.estop = True
     assert hands.ask("start") == ("refused: the e-stop is set; `labctl clear` it first", False)
+
+
+def test_a_controlled_stop_whose_ramp_is_not_accepted_ends_with_the_heater_off() -> None:
+    hands = hot(740.0, bench="standard", segments=(ramp(740.0, 1e6),))
+    hands.outcome["heat"] = "failed"
+    assert hands.ask("stop")[1]
+    hands.go(55.0)
+    assert not hands.sent("heat_off")
+    hands.go(10.0)
+    assert hands.sent("heat_off")
+    assert next(e for e in hands.of("safe_item") if "why" in e)["why"] == "the ramp is not accepted"
+    assert hands.tube.lease is None
+
+
+def test_a_tube_that_was_heated_in_air_needs_no_gas_to_be_safe() -> None:
+    hands = Hands(inert(atmosphere="air", under=None, segments=(ramp(300.0, 1e5),), timeout_s=2e5))
+    hands.start()
+    hands.phase("heat", "ramp")
+    assert hands.ask("abort")[1]
+    hands.until(lambda: hands.run.state == "ABORTED", 30.0)
+    assert hands.sent("heat_off")
+    assert not hands.sent("set_flow")
+
+
+def test_a_run_takes_only_what_its_state_accepts() -> None:
+    hands = hot()
+    scan = Scan(hands.context, hands.state, hands.now, 1.0, hands.image())
+    with pytest.raises(ValueError, match="RESTART is not accepted in RUNNING"):
+        procedure.command(scan, "run-1", "RESTART", reason="", actor="person")
+    procedure.fault(scan, "run-1", "the first of two", hold="cool")
+    procedure.fault(scan, "run-1", "the second of two", hold="cool")
+    assert scan.state.runs["run-1"].reason == "the first of two"
