@@ -23,7 +23,7 @@ from labctl.runtime.controller import Controller
 from labctl.runtime.instruments import Inline, Instruments, Threaded
 from labctl.runtime.lockstep import Lockstep
 from labctl.runtime.record import InMemory, Record
-from labctl.twin import Mounted, Twin, batch, build, spec, twin_bench
+from labctl.twin import Mounted, Twin, build, spec, twin_bench
 
 LEAST_STALL_S = 10_800.0
 """A rehearsal in which nothing changes for so long is given up; longer than a run may be held (assumed)."""
@@ -88,7 +88,7 @@ class Rehearsal:
                 twin, self.bench, lambda name: clocks[bus_of(self.bench, name)], links
             )
         else:
-            lockstep.charge(batch(plan))
+            lockstep.charge(plan)
             self._plant = lockstep
         wrap = lockstep.line if lockstep else None
         made = connections(self.bench, entries, clocks.__getitem__, coarse=coarse, wrap=wrap)

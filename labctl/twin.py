@@ -14,7 +14,7 @@ from labctl.bench.schema import Bench, Instrument
 from labctl.engine.state import RunState
 from labctl.errors import UsageError
 from labctl.protocol.plan import Plan
-from labctl.runtime.backdoor import answers
+from labctl.runtime.backdoor import answers, batch
 from labctl_simulators.hosts import inprocess
 from labctl_simulators.hosts.backdoor import Backdoor
 from labctl_simulators.hosts.clock import PlantClock
@@ -74,13 +74,6 @@ def spec(
     if plan is not None:
         result["batch"] = batch(plan)
     return result
-
-
-def batch(plan: Plan) -> dict[str, float]:
-    """What the operator of a twin makes for a plan: g of product and of each solvent; nothing: the usual gram."""
-    if plan.product is None:
-        return {}
-    return {"product_mass_g": plan.product.mass_g} | plan.charge.model_dump()
 
 
 class Mounted:
@@ -155,7 +148,6 @@ __all__ = [
     "PlantClock",
     "ServedBench",
     "Twin",
-    "batch",
     "build",
     "check_faults",
     "place_of",

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from labctl.bench.schema import Bench
 from labctl.engine.state import RunState
 from labctl.errors import CommunicationError, ControllerError, UsageError
+from labctl.protocol.plan import Plan
 
 ANSWERS_WITHIN_S = 5.0
 """A simulator on this machine that takes longer is taken for none (assumed; a long step takes seconds)."""
@@ -68,6 +69,13 @@ def ascertained(bench: Bench) -> Bench:
         return bench
     speed = Backdoor(bench.backdoor).claims({n: i.address for n, i in bench.instruments.items()})
     return bench.claimed(speed)
+
+
+def batch(plan: Plan) -> dict[str, float]:
+    """What the operator of a twin makes for a plan: g of product and of each solvent; nothing: the usual gram."""
+    if plan.product is None:
+        return {}
+    return {"product_mass_g": plan.product.mass_g} | plan.charge.model_dump()
 
 
 Enter = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +25,8 @@ from labctl.bench.api import Clock, CommunicationError, Line, Port
 from labctl.bench.schema import Bench
 from labctl.engine.state import RunState
 from labctl.errors import ControllerError, UsageError
-from labctl.runtime.backdoor import answers, ascertained
+from labctl.protocol.plan import Plan
+from labctl.runtime.backdoor import answers, ascertained, batch
 from labctl.runtime.clock import VirtualClock
 
 PATIENCE_S = 30.0
@@ -87,9 +88,9 @@ class Lockstep:
 
         return _SteppedLine(real, carry)
 
-    def charge(self, batch: Mapping[str, float]) -> None:
-        """Have the simulated operator begin another batch; see `labctl.twin.batch`."""
-        self._links[""].ask("charge", batch=batch)
+    def charge(self, plan: Plan) -> None:
+        """Have the simulated operator begin the batch of a plan."""
+        self._links[""].ask("charge", batch=batch(plan))
 
     def answer(self, run: RunState) -> list[tuple[str, dict[str, object]]]:
         """The simulated operator's answers to the open prompts of a run, as arguments of the request "answer"."""

@@ -23,7 +23,7 @@ from labctl.model.commands import Command, Request
 from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
-from labctl.runtime.backdoor import Backdoor, answers, ascertained
+from labctl.runtime.backdoor import Backdoor, answers, ascertained, batch
 from labctl.runtime.capture import to_folder
 from labctl.runtime.clock import RealClock, nap, utc_now_ms, wall_s
 from labctl.runtime.commissioned import recorded
@@ -83,7 +83,9 @@ class Server:
         # nobody else can add to them while this process holds the lock
         self._commissions = recorded(self._store.read)
         clock = RealClock(self._store.mono_s + 1.0, self.bench.speed)
-        door = Backdoor(self.bench.backdoor) if self.bench.simulated and self.bench.backdoor else None
+        door = self._door = (
+            Backdoor(self.bench.backdoor) if self.bench.simulated and self.bench.backdoor else None
+        )
         start_s = clock.now()
         self._began_utc_ms = clock.utc_ms(start_s)
         self._capture = None
@@ -202,6 +204,8 @@ class Server:
             )
         if problems := blocked(self._instruments.connections, plan):
             args["against"] = "; ".join(problems)
+        elif self._door is not None:
+            _begin_batch(self._door, plan)
         self.controller.context = with_plan(self.controller.context, plan)
         return request._replace(args=args)
 
@@ -249,6 +253,14 @@ class _ServingController(Controller):
     def learn(self, request: Request) -> Request:
         """Take in what the request needs; a reason against it goes with it."""
         return self._on_request(request)
+
+
+def _begin_batch(door: Backdoor, plan: Plan) -> None:
+    """Tell the operator behind the backdoor what will be made; one who does not hear it makes the usual gram."""
+    try:
+        door.ask("charge", batch=batch(plan))
+    except (ControllerError, UsageError) as error:
+        print(f"the simulated operator was not told of {plan.protocol}: {error}", file=sys.stderr, flush=True)
 
 
 def _simulated_operator(bench: Bench, door: Backdoor, run: RunState) -> list[tuple[str, dict[str, object]]]:

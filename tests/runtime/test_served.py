@@ -133,6 +133,16 @@ def test_its_time_pauses_steps_and_changes_speed(bench: tuple[Path, Backdoor]) -
         door.ask("fault", instrument="furnce", kind="drop")
 
 
+def test_its_operator_makes_what_it_is_told_to(bench: tuple[Path, Backdoor]) -> None:
+    _, door = bench
+    door.ask("charge", batch={"product_mass_g": 0.5, "thf_g": 4.0})
+    assert door.ask("truth")["batch"]["thf_g"] == 4.0
+    with pytest.raises(UsageError, match="did you mean 'thf_g'"):
+        door.ask("charge", batch={"thf": 4.0})
+    door.ask("charge", batch={})
+    assert door.ask("truth")["batch"]["thf_g"] == 8.89
+
+
 @pytest.mark.parametrize("name", ["furnace", "oven", "oxygen", "cycler"])
 @pytest.mark.parametrize("kind", ["disconnect", "refuse", "drop", "garbage"])
 def test_a_line_that_fails_is_silent_and_comes_back(
