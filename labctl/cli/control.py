@@ -6,6 +6,7 @@ import getpass
 import os
 import signal
 from argparse import Namespace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from labctl.runtime.folder import (
     ESTOP_SEEN,
     UNREACHABLE,
     controller_of,
+    locked,
     press_estop,
     release_estop,
 )
@@ -206,7 +208,10 @@ def submit(folder: Path, verb: str, run: str | None, args: dict[str, Any], actor
     Raises ControllerError when nobody reads it, InstrumentError when one that it needs does not answer, PermissiveError
     when it is refused for another reason, WaitTimeoutError.
     """
-    if controller_of(folder) is None:
+    owner = controller_of(folder)
+    if owner is not None and "doing" in owner:
+        raise locked(folder, owner)
+    if owner is None:
         if load_bench(folder).in_process:
             raise ControllerError(f"{folder}: this simulated bench has gone with its run; nothing was asked")
         raise ControllerError(
@@ -283,6 +288,8 @@ def _entered(prompt: dict[str, Any], texts: dict[str, str]) -> dict[str, float]:
                 values[name] = parse(text, dimension) / parse(one, dimension)
         except (QuantityError, ValueError) as error:
             raise UsageError(f"{name}: {error}; give it in {units[name]}") from error
+        if not isfinite(values[name]):
+            raise UsageError(f"{name}: {text} is not a number that can be measured; give it in {units[name]}")
     return values
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from labctl import cli
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
+from labctl.cli.control import _entered
 from labctl.cli.faults import read_faults
 from labctl.errors import LabctlError, UsageError
 from labctl.twin import check_faults, spec
@@ -317,3 +319,21 @@ def test_an_answer_that_is_never_accepted_does_not_keep_a_simulation_busy_for_ev
     assert "nobody answers 'weigh': that of the simulated operator is refused: dry_mass is " in said
     assert "outside" in said
     assert not list(tmp_path.glob("labctl-runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("dry_mas", "3 g", "weigh does not ask for 'dry_mas'; did you mean dry_mass?"),
+        ("dry_mass", "3 degC", "'3 degC' is a temperature, a mass is wanted"),
+        ("dry_mass", "heavy", "'heavy' is not a quantity"),
+        ("dry_mass", "nan", "nan is not a number that can be measured; give it in g"),
+        ("dry_mass", "1e999", "1e999 is not a number that can be measured; give it in g"),
+        ("dry_mass", "1e400 g", "not a finite number"),
+    ],
+)
+def test_a_value_that_was_not_asked_for_never_reaches_the_controller(name: str, text: str, said: str) -> None:
+    prompt = {"id": "weigh", "enter": [{"name": "dry_mass", "unit": "g", "min": None, "max": 20.0}]}
+    with pytest.raises(UsageError, match=re.escape(said)):
+        _entered(prompt, {name: text})
+    assert _entered(prompt, {"dry_mass": "0.003 kg"}) == {"dry_mass": pytest.approx(3.0)}
