@@ -111,3 +111,51 @@ def test_truth_tells_of_them_only_where_they_are() -> None:
     assert truth["io"] == truth["services"]
     told = truth["services"]
     assert (told["door"], told["contactor"], told["heater_fed"], told["bypass"]) == (True, False, False, True)
+
+
+# -- faults ----------------------------------------------------------------------------------------
+
+
+def test_what_is_around_a_tube_can_fail_and_is_as_before_afterwards() -> None:
+    there = build(guarded(), None)
+    services = around(there.plant)
+    before = (dict(services.contacts), services.room_oxygen_pct, services.exhaust_bar_per_sccm)
+    faults: list[dict[str, Any]] = [
+        {"kind": "contact_open", "parameters": {"contact": "limiter"}},
+        {"kind": "room_air", "parameters": {"oxygen_pct": 18.5, "co_ppm": 70.0}},
+        {"kind": "trap_blocked"},
+        {"kind": "transmitter_broken"},
+        {"kind": "cylinder_empty"},
+    ]
+    there.faults.schedule({"instrument": "io", "at_s": 1.0, "for_s": 5.0, **fault} for fault in faults)
+    there.advance_to(2.0)
+    assert not services.contacts["limiter"]
+    assert (services.room_oxygen_pct, services.room_co_ppm) == (18.5, 70.0)
+    assert services.exhaust_bar_per_sccm == pytest.approx(20.0 * before[2])
+    assert services.measured("tube_pressure") is None
+    assert not services.supplied
+    there.advance_to(8.0)
+    assert (services.contacts, services.room_oxygen_pct, services.exhaust_bar_per_sccm) == before
+    assert services.measured("tube_pressure") is not None
+    assert services.supplied
+    assert all(entry["hits"] == 1 for entry in there.faults.report())
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "says"),
+    [("contact_open", {"contact": "window"}, "no contact"), ("swapped", {"with": "nobody"}, "no instrument")],
+)
+def test_what_is_not_there_cannot_fail(kind: str, parameters: dict[str, str], says: str) -> None:
+    there = build(guarded(), None)
+    with pytest.raises(ValueError, match=says):
+        there.faults.add({"instrument": "io", "kind": kind, "parameters": parameters})
+
+
+def test_two_instruments_in_each_others_place_answer_there_until_they_are_put_back() -> None:
+    there = build(guarded(), None)
+    mine, other = there.seats["nitrogen"].session, there.seats["furnace"].session
+    parameters = {"with": "furnace"}
+    there.faults.add({"instrument": "nitrogen", "kind": "swapped", "parameters": parameters, "for_s": 3.0})
+    assert (there.seats["nitrogen"].session, there.seats["furnace"].session) == (other, mine)
+    there.advance_to(5.0)
+    assert (there.seats["nitrogen"].session, there.seats["furnace"].session) == (mine, other)

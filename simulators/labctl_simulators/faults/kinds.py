@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from labctl_simulators.faults.around import AROUND
 from labctl_simulators.faults.device import DEVICE
 from labctl_simulators.faults.fault import Kind, Target, Undo, nothing
 from labctl_simulators.faults.physics import PHYSICS
@@ -42,4 +43,4 @@ HOST: Mapping[str, Kind] = {
     "refuse": Kind("host", _refuse, "the connection is cut, and new ones are refused"),
 }
 
-KINDS: Mapping[str, Kind] = {**HOST, **WIRE, **DEVICE, **PHYSICS}
+KINDS: Mapping[str, Kind] = {**HOST, **WIRE, **DEVICE, **PHYSICS, **AROUND}
