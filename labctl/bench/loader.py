@@ -82,12 +82,14 @@ def check_bench(
         document = read(content, file)
     except ValidationError as error:
         return None, error.findings
+    entries = drivers() if entries is None else entries
     try:
         bench = Bench.model_validate(document.data)
     except SchemaError as error:
         return None, findings_of(error, document, Bench)
     findings = [
-        *_instruments(document, bench, drivers() if entries is None else entries),
+        *_instruments(document, bench, entries),
+        *_io(document, bench, entries),
         *_parts(document, bench),
         *_protections(document, bench),
         *(() if unprotected else _lacking(document, bench)),
@@ -157,6 +159,32 @@ def _fits_driver(
     if scheme in SCHEMES and scheme not in LINKS.get(entry.link, SCHEMES):
         message = f"driver {entry.name} speaks {entry.link}, not {scheme}"
         yield document.finding("BENCH-005", (*at, "address"), message, f"use {', '.join(LINKS[entry.link])}")
+
+
+def _io(document: Document, bench: Bench, entries: Mapping[str, DriverEntry]) -> Iterator[Finding]:
+    """Each protective signal must be told by a module that has it wired: a wrong name would protect nobody."""
+    known = CAPABILITIES["io"].signals
+    for name, chamber in bench.chambers.items():
+        for what, key in chamber.io.items():
+            at = ("chambers", name, "io", what)
+            if what not in known or what == "watchdog":
+                message, hint = f"nothing protects by a signal {what!r}", nearest(what, known)
+                yield document.finding("BENCH-013", at, message, hint, key=True)
+                continue
+            module, _, signal = key.partition(".")
+            instrument = bench.instruments.get(module)
+            if instrument is None or "io" not in instrument.provides:
+                modules = [n for n, i in bench.instruments.items() if "io" in i.provides]
+                hint = nearest(module, modules) if modules else "the bench has none"
+                yield document.finding("BENCH-013", at, f"{module!r} is no I/O module", hint)
+                continue
+            entry = entries.get(instrument.driver)
+            wired = (
+                instrument.options.get("channels") or [s.name for s in entry.signals] if entry else [signal]
+            )
+            if signal not in wired or known.get(signal) != known[what]:
+                message = f"{module} has no {signal!r} of unit {known[what]} wired"
+                yield document.finding("BENCH-013", at, message, nearest(signal, [*wired]))
 
 
 def _lacking(document: Document, bench: Bench) -> Iterator[Finding]:

@@ -68,6 +68,8 @@ class Chamber(Model):
     volume_cm3: gas volume (tube). material: of the tube. cooldown_s: measured time from the highest temperature to
     T_gas_off. heating_k_per_min: measured rise at full output, where it is slowest; heating_lag_s: time constant with
     which it sets in. safe_state: ordered items. physics: parameters of its twin, by the simulator's names.
+    io: what protects it -> where that is read or switched, as "instrument.signal" of an I/O module; what is not named
+    is absent. exhaust_l_per_min: what a dryer's exhaust draws, measured; None: only a person can say when it is clear.
     """
 
     kind: ChamberKind
@@ -80,6 +82,8 @@ class Chamber(Model):
     cooldown_from_c: float = 900.0
     heating_k_per_min: float | None = Field(default=None, gt=0.0)
     heating_lag_s: float = Field(default=0.0, ge=0.0)
+    exhaust_l_per_min: float | None = Field(default=None, gt=0.0)
+    io: dict[str, str] = Field(default_factory=dict)
     safe_state: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
     physics: dict[str, float] = Field(default_factory=dict)
@@ -138,7 +142,8 @@ class Bench(Model):
             del instrument["address"]
             instrument.pop("calibration_due", None)
         for chamber in data["chambers"].values():
-            for absent in [key for key in ("heating_k_per_min", "heating_lag_s") if not chamber[key]]:
+            optional = ("io", "exhaust_l_per_min", "heating_k_per_min", "heating_lag_s")
+            for absent in [key for key in optional if not chamber[key]]:
                 del chamber[absent]  # as before there were such
         data["supplies"] = {name: supply.gas for name, supply in self.supplies.items()}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)

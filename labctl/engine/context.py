@@ -24,6 +24,8 @@ PULSE = {
     "io": "watchdog",
 }
 SCAN_S = {"tube": 1.0, "oven": 10.0, "vessel": 5.0, "cell": 5.0}
+_ALWAYS = frozenset({"room_oxygen", "room_co", "bypass"})
+"""What is watched in an idle laboratory too: air that people breathe, and a valve that opens when nobody asks."""
 COARSE_SCAN_S = {"tube": 10.0, "oven": 60.0, "vessel": 10.0, "cell": 10.0}
 
 
@@ -69,6 +71,8 @@ class Rig:
     cooling_tau_s: time constant of the expected cool-down, from the bench's measured cool-down time.
     heating_k_per_min, heating_lag_s: at full output, as the bench measured it; None: nobody has. digit_k: of each
     thermometer.
+    io: protective signal or output -> (instrument, its signal); what is not there is absent. exhaust_s: how long a
+    dryer's exhaust must be proven before it heats; None: a person says so. dries: solvent may be in it.
     """
 
     name: str
@@ -95,6 +99,14 @@ class Rig:
     watches: tuple[Watch, ...]
     max_age_s: Mapping[str, float]
     protective_sccm: float
+    io: Mapping[str, tuple[str, str]]
+    exhaust_s: float | None
+    dries: bool
+
+    @property
+    def is_room(self) -> bool:
+        """What its I/O module tells or holds matters though nothing is in use."""
+        return not _ALWAYS.isdisjoint(self.io)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,7 @@ class Context:
     """Everything constant that `decide` needs.
 
     barred: instruments with which nothing may be energised, and why (see `labctl.bench.commissioning`).
+    rooms: chambers around which something is watched while they are not in use.
     """
 
     rigs: Mapping[str, Rig]
@@ -110,6 +123,7 @@ class Context:
     plans: Mapping[str, Plan]
     steps: Mapping[str, Mapping[str, AnyStep]]
     barred: Mapping[str, str] = field(default_factory=dict)
+    rooms: tuple[Rig, ...] = ()
 
 
 def compile_bench(
@@ -119,7 +133,8 @@ def compile_bench(
     periods = COARSE_SCAN_S if coarse else SCAN_S
     rigs = {name: _rig(name, c, bench, facts, periods[c.kind]) for name, c in bench.chambers.items()}
     chamber_of = {name: i.chamber for name, i in bench.instruments.items() if i.chamber}
-    context = Context(rigs, chamber_of, bench.ambient_c, {}, {})
+    rooms = tuple(rig for rig in rigs.values() if rig.is_room)
+    context = Context(rigs, chamber_of, bench.ambient_c, {}, {}, rooms=rooms)
     for plan in plans:
         context = with_plan(context, plan)
     return context
@@ -149,14 +164,18 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
     fact = facts.get(heater, Facts()) if heater else Facts()
     hot, cold = chamber.cooldown_from_c - bench.ambient_c, limit("T_gas_off") - bench.ambient_c
     tightened = {k: v for g in declared.values() for k, v in g.items()}
+    wash_l = limit("exhaust_volumes", tightened) * volume / 1000.0
+    exhaust_s = 60.0 * wash_l / chamber.exhaust_l_per_min if chamber.exhaust_l_per_min else None
     maxima = [chamber.max_temperature_c, members[heater].limits.max_temperature_c if heater else None]
-    max_age_s = {n: 2.5 * max(scan_s, i.every_s) for n, i in members.items()}
+    io = {what: _io_signal(key) for what, key in chamber.io.items()}
+    modules = {n: bench.instruments[n] for n, _ in io.values() if n not in members}
+    max_age_s = {n: 2.5 * max(scan_s, i.every_s) for n, i in (members | modules).items()}
     pulses = [Pulse(n, f"{n}.{PULSE[i.provides[0]]}", max_age_s[n]) for n, i in members.items()]
     return Rig(
         name=name,
         kind=chamber.kind,
         scan_s=scan_s,
-        instruments=tuple(members),
+        instruments=(*members, *modules),
         heater=heater,
         host_ramp=fact.host_ramp,
         lease_s=fact.lease_s,
@@ -177,7 +196,15 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         watches=tuple(_watches(name, declared, pulses)),
         max_age_s=max_age_s,
         protective_sccm=protective_flow(volume, tightened),
+        io=io,
+        exhaust_s=exhaust_s,
+        dries=first("solvent_dryer") is not None,
     )
+
+
+def _io_signal(key: str) -> tuple[str, str]:
+    instrument, _, signal = key.partition(".")
+    return instrument, signal
 
 
 def _watches(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from labctl.engine import safe
+from labctl.engine import relief, safe
 from labctl.engine.cold import gas_may_stop, is_open_cold
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
@@ -60,7 +60,7 @@ def _advance_gas(scan: Scan, rig: Rig, gas: str) -> None:
     """Stop the gas when it may stop, and see that it has; bring it back when the chamber is hot after all."""
     flow_sccm, retry = scan.state.chambers[rig.name].flow_sccm, f"{rig.name}/gas_retry_s"
     if not gas_may_stop(scan, rig):
-        if flow_sccm == 0.0:
+        if flow_sccm == 0.0 and relief.cap_sccm(scan, rig) >= rig.protective_sccm:
             args = {"flow_sccm": rig.protective_sccm}
             scan.send(rig, gas, "set_flow", args, why="custody: not cold after all")
     elif flow_sccm > 0.0:

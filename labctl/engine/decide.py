@@ -74,8 +74,12 @@ def decide(context: Context, state: BenchState, inputs: Inputs) -> Decision:
         handle(scan, request)
     if inputs.estop:
         _stop_everything(scan)
-    for rig in supervisor.chambers_in_use(context, scan.state):
+    in_use = supervisor.chambers_in_use(context, scan.state)
+    for rig in in_use:
         supervisor.advance(scan, rig)
+    for rig in context.rooms:
+        if not any(one is rig for one in in_use):
+            supervisor.look_around(scan, rig)
     if scan.state.alarms:
         alarms.advance(scan)
     for run_id in scan.state.runs:
@@ -91,7 +95,9 @@ def period_s(context: Context, state: BenchState) -> float:
 
 def instruments_in_use(context: Context, state: BenchState) -> tuple[str, ...]:
     """The instruments to read in the next scan."""
-    return tuple(name for rig in supervisor.chambers_in_use(context, state) for name in rig.instruments)
+    used = [name for rig in supervisor.chambers_in_use(context, state) for name in rig.instruments]
+    around = [module for rig in context.rooms for module, _ in rig.io.values()]
+    return tuple(dict.fromkeys(used + around)) if around else tuple(used)
 
 
 def _note(scan: Scan, result: Result) -> None:

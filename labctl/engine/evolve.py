@@ -100,6 +100,11 @@ def _step_phase(state: BenchState, data: Data, event: Event) -> BenchState:
     return _put_step(state, event.stream, replace(step, **changes, failed=None))
 
 
+def _step_waits(state: BenchState, data: Data, event: Event) -> BenchState:
+    step = state.runs[event.stream].active[data["id"]]
+    return _put_step(state, event.stream, replace(step, data={**step.data, "waits_for": data["waits_for"]}))
+
+
 def _step_done(state: BenchState, data: Data, event: Event) -> BenchState:
     run = state.runs[event.stream]
     active = {k: v for k, v in run.active.items() if k != data["id"]}
@@ -301,6 +306,7 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "run_ended": _run_ended,
     "step_started": _step_started,
     "step_phase": _step_phase,
+    "step_waits": _step_waits,
     "step_done": _step_done,
     "prompt": _prompt,
     "answered": _answered,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from labctl.engine import relief
 from labctl.engine.cold import gas_may_stop
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
@@ -47,7 +48,7 @@ def _safe_flow(scan: Scan, rig: Rig, chamber: ChamberState) -> tuple[str, str, d
     oxygen = scan.good(rig, rig.analyser, "oxygen")
     if oxygen is not None and oxygen > limit("purge_oxygen"):
         wanted = max(wanted, scan.tally.get(f"{rig.name}/purge_sccm", 0.0))
-    return (rig.gas, "set_flow", {"flow_sccm": wanted})
+    return (rig.gas, "set_flow", {"flow_sccm": min(wanted, relief.cap_sccm(scan, rig))})
 
 
 def _gas_flows(scan: Scan, rig: Rig, chamber: ChamberState, acked: bool) -> bool:

@@ -65,6 +65,11 @@ class Scan:
         value, _, quality, t_s = reading
         return None if quality or self.now - t_s > rig.max_age_s[instrument] else value
 
+    def told(self, rig: Rig, what: str) -> float | None:
+        """What a chamber's I/O module tells of a protective signal, if that is wired and good, else None."""
+        where = rig.io.get(what)
+        return None if where is None else self.good(rig, *where)
+
     def temperatures(self, rig: Rig) -> list[float]:
         """All good temperatures of a chamber, in degC: one list for the whole scan, not to be changed."""
         known = self._temperatures.get(rig.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.engine import cold, custody, guards, procedure, safe
+from labctl.engine import cold, custody, guards, procedure, relief, safe, services
 from labctl.engine.context import Context, Rig
 from labctl.engine.energy import watch_energy
 from labctl.engine.scan import Scan
@@ -38,9 +38,13 @@ def advance(scan: Scan, rig: Rig) -> None:
         watch_purge(scan, rig)
     if rig.kind in ("tube", "oven"):
         cold.watch_heat(scan, rig)
+    if "tube_pressure" in rig.io:
+        relief.advance(scan, rig)
     if scan.state.chambers[rig.name].lease is not None:
         watch_energy(scan, rig)
     guards.watch(scan, rig)
+    if rig.io:
+        services.advance(scan, rig)
     chamber = scan.state.chambers[rig.name]
     if chamber.lease is not None:
         _renew(scan, rig, chamber)
@@ -78,6 +82,12 @@ def _see_it_off(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
         procedure.fault(scan, run.run_id, message, hold="cool")
     else:
         safe.start(scan, rig, message, "abort", chamber.run)
+
+
+def look_around(scan: Scan, rig: Rig) -> None:
+    """What matters of a chamber that is not in use: the room's air, and that its bypass stays closed."""
+    guards.watch(scan, rig, idle=True)
+    services.advance(scan, rig)
 
 
 def _renew(scan: Scan, rig: Rig, chamber: ChamberState) -> None:

@@ -9,6 +9,7 @@ import yaml
 
 from labctl.bench import discovery
 from labctl.bench.api import CAPABILITIES, Driver, DriverEntry
+from labctl.bench.discovery import drivers
 from labctl.bench.loader import bundled_benches, check_bench, find_bench, load_bench
 from labctl.errors import Finding, UsageError, ValidationError
 
@@ -33,6 +34,7 @@ ENTRIES: Mapping[str, DriverEntry] = {
     "alicat": entry("alicat", ("gas_flow",)),
     "rapidox": entry("rapidox", ("oxygen",)),
     "keithley": entry("keithley", ("cycler",), "visa"),
+    "io": drivers()["io"],
 }
 
 

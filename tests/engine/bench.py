@@ -30,6 +30,9 @@ COLD = {
     "furnace-monitor.temperature": 22.0,
     "nitrogen.flow": 0.0, "nitrogen.flow_setpoint": 0.0, "nitrogen.pressure": 1.0,
     "oxygen.oxygen": 209500.0,
+    "io.door": 1.0, "io.extraction": 1.0, "io.limiter": 1.0, "io.water": 1.0, "io.estop": 1.0,
+    "io.room_oxygen": 20.9, "io.room_co": 0.0, "io.tube_pressure": 0.004, "io.cylinder_pressure": 200.0,
+    "io.contactor": 0.0, "io.bypass": 1.0, "io.beacon": 0.0, "io.watchdog": 0.0,
     "cycler.voltage": 2.5, "cycler.current": 0.0, "cycler.elapsed": 0.0, "cycler.limited": 0.0, "cycler.output": 0.0,
 }  # fmt: skip
 
@@ -37,6 +40,25 @@ COLD = {
 @cache
 def bundled(name: str) -> Bench:
     return load_bench(name)
+
+
+AROUND = (
+    "limiter", "estop_contact", "tube_pressure", "tube_integrity", "extraction", "water", "contactor", "door",
+    "room_oxygen", "room_co",
+)  # fmt: skip
+"""Guards that need an I/O module, or that turn a step of oxygen into more than a hold."""
+
+
+@cache
+def bare(name: str) -> Bench:
+    """A bundled bench without its I/O module and what that guards: most of the engine is about something else."""
+    bench = bundled(name)
+    chambers = {
+        n: c.model_copy(update={"io": {}, "guards": tuple(g for g in c.guards if g.guard not in AROUND)})
+        for n, c in bench.chambers.items()
+    }
+    instruments = {n: i for n, i in bench.instruments.items() if "io" not in i.provides}
+    return bench.model_copy(update={"chambers": chambers, "instruments": instruments})
 
 
 NEEDS_PHYSICS = frozenset(
@@ -157,7 +179,7 @@ class Hands:
         charge: Charge | None = None,
         physics: bool = False,
     ) -> None:
-        given = bundled(bench) if isinstance(bench, str) else bench
+        given = bare(bench) if isinstance(bench, str) else bench
         self.bench = given if physics else without_physics(given)
         self.plan = plan_of(*steps, charge=charge) if steps else None
         plans = [self.plan] if self.plan else []
@@ -320,6 +342,10 @@ class Hands:
             case "set_flow":
                 values[f"{name}.flow_setpoint"] = args["flow_sccm"]
                 values[f"{name}.flow"] = args["flow_sccm"] if self.supply else 0.0
+            case "set_output":
+                values[f"{name}.{args['name']}"] = 1.0 if args["on"] else 0.0
+            case "arm":
+                values[f"{name}.watchdog"] = 1.0
             case "stir":
                 values[f"{name}.speed"] = values[f"{name}.speed_setpoint"] = args["speed_rpm"]
             case "stir_off":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import pytest
 
 from labctl.bench.discovery import drivers
+from labctl.bench.schema import Bench
 from labctl.engine.state import from_json, to_json
 from labctl.errors import WaitTimeoutError
 from labctl.forecast import Rehearsal
@@ -17,14 +17,13 @@ from labctl.protocol.plan import Plan
 from labctl.protocol.validation import load_plan
 from labctl.runtime.record import InMemory
 from labctl_simulators.faults import Faults
-from tests.engine.bench import bundled
+from tests.engine.bench import bare, bundled
 
 PROTECTIVE_SCCM = 100.0
 
 
-@cache
-def plan() -> Plan:
-    return load_plan("short-furnace", {"hold": "2 min", "temperature": "250 degC"}, bundled("small"))[0]
+def plan(bench: Bench) -> Plan:
+    return load_plan("short-furnace", {"hold": "2 min", "temperature": "250 degC"}, bench)[0]
 
 
 class Furnace:
@@ -78,10 +77,13 @@ class Furnace:
 
 
 @contextmanager
-def furnace(celsius: float | None = 200.0, *, given: Plan | None = None) -> Iterator[Furnace]:
-    """The short run (or another plan), started, and heated to that true temperature."""
+def furnace(
+    celsius: float | None = 200.0, *, io: bool = True, given: Plan | None = None
+) -> Iterator[Furnace]:
+    """The short run (or another plan), started, and heated to that true temperature; with the I/O module or without."""
     record = InMemory()
-    with Rehearsal(bundled("small"), drivers(), given or plan(), seed=5, record=record) as rehearsal:
+    bench = bundled("small") if io else bare("small")
+    with Rehearsal(bench, drivers(), given or plan(bench), seed=5, record=record) as rehearsal:
         assert rehearsal.problems == []
         rehearsal.submit("run-1", {})
         hot = Furnace(rehearsal, record)
@@ -141,8 +143,21 @@ def test_a_rehearsal_that_waits_for_ever_is_given_up_and_says_what_it_waits_for(
             hot.until(lambda: hot.rehearsal.ended("run-1"), 400_000.0)
 
 
-def test_a_heater_that_is_stuck_on_is_a_latched_abort_with_nitrogen_on_until_it_is_cold() -> None:
+def test_a_heater_that_is_stuck_on_loses_its_power_to_the_contactor() -> None:
     with furnace() as hot:
+        hot.fault("furnace", "heater_stuck")
+        hot.until(lambda: bool(hot.tube.latched), 600.0)
+        assert hot.tube.latched == ("over_temperature",)
+        since = hot.now
+        hot.until(lambda: hot.truth("furnace", "heater_w") == 0.0, 20.0)
+        assert hot.now - since <= 3.0
+        assert hot.truth("gas", "flow_sccm") >= PROTECTIVE_SCCM
+        hot.until(lambda: hot.tube.custody is None and hot.run.end_state == "ABORTED", 30_000.0)
+        assert hot.tube.latched == ("over_temperature",)
+
+
+def test_a_heater_that_is_stuck_on_is_a_latched_abort_with_nitrogen_on_until_it_is_cold() -> None:
+    with furnace(io=False) as hot:
         hot.fault("furnace", "heater_stuck")
         hot.until(lambda: bool(hot.tube.latched), 600.0)
         assert hot.tube.latched == ("over_temperature",)

@@ -58,7 +58,7 @@ def test_a_controller_that_reboots_while_hot_stops_the_heat_and_gas_flows_again(
         assert tripped[0].t_s <= rebooted_s + 7.0
         assert controller.state.runs["run-1"].state in ("HOLDING", "HELD")
         sent = {e.data["verb"] for e in since if e.kind == "intent"}
-        assert sent == {"heat_off", "set_flow"}
+        assert sent == {"heat_off", "set_flow", "set_output"}
         # flowing, and still not trusted: without us it would stop, and only a person may decide that it does not
         assert rehearsal.twin.plant.flows["nitrogen"].flow_sccm > 100.0
         assert nitrogen.mode == 0

@@ -15,6 +15,7 @@ DEVICE = {
     "binder": "binder_mb1",
     "eurotherm": "eurotherm_3216",
     "ika": "ika_hotplate",
+    "io": "io_module",
     "keithley": "keithley_2450",
     "rapidox": "rapidox_1100",
 }

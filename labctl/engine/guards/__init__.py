@@ -8,20 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from labctl.engine.context import Rig
-from labctl.engine.guards import cell, comms, gas, plausible, thermal
+from labctl.engine.guards import cell, comms, gas, plausible, pressure, room, thermal
 from labctl.engine.guards.frame import Guard, judge, rest
 from labctl.engine.scan import Scan
+from labctl.model.limits import GUARD_NAMES
 
 GUARDS: Mapping[str, Guard] = {
-    guard.name: guard for module in (thermal, plausible, gas, comms, cell) for guard in module.GUARDS
+    name: guard
+    for name in GUARD_NAMES
+    for module in (thermal, plausible, gas, room, pressure, comms, cell)
+    for guard in module.GUARDS
+    if guard.name == name
 }
 """In the order in which they are asked: of two guards on one cause the graver comes first."""
 
 
-def watch(scan: Scan, rig: Rig) -> None:
-    """Ask every guard of a chamber once."""
+def watch(scan: Scan, rig: Rig, *, idle: bool = False) -> None:
+    """Ask every guard of a chamber once; those alone that are always asked while it is idle."""
     for one in rig.watches:
         guard = GUARDS[one.guard]
+        if idle and not guard.always:
+            continue
         seen = guard.sees(scan, rig, scan.state.chambers[rig.name], one)
         if seen is None:
             rest(scan, rig, guard, one)

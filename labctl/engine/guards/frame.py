@@ -61,8 +61,9 @@ class Guard(NamedTuple):
 
     sees: asked once a scan; None while nothing is wrong. stages: mildest first. on_bad: what it does about a reading
     that is not good. priority: of its alarm. hidden_by: guards whose alarm says the same and more. bypass: whether a
-    supervisor may bypass it. off_delay_s: for how long nothing must be wrong before the alarm returns (EEMUA 191 as
-    recalled: 15 s for flow, pressure and links, 60 s for temperature); it never delays an action.
+    supervisor may bypass it. always: asked while the chamber is not in use too. off_delay_s: for how long nothing must
+    be wrong before the alarm returns (EEMUA 191 as recalled: 15 s for flow, pressure and links, 60 s for temperature);
+    it never delays an action.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Guard(NamedTuple):
     priority: Literal["critical", "high", "medium", "low"] = "critical"
     hidden_by: tuple[str, ...] = ()
     bypass: bool = False
+    always: bool = False
     off_delay_s: float = 15.0
 
 

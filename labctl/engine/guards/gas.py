@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labctl.engine import relief
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import ALARM, HOLD, TRIP, Guard, Seen, Stage
 from labctl.engine.scan import Scan
@@ -12,6 +13,8 @@ from labctl.model.limits import limit
 def _needs_gas(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> bool:
     if chamber.atmosphere != "inert" or rig.gas is None:
         return False
+    if relief.cap_sccm(scan, rig) < rig.protective_sccm:
+        return False  # less is asked for: the exhaust is blocked, and the heater is off for it
     hot = max(scan.temperatures(rig), default=0.0) > limit("T_inert", watch.tightened)
     return hot or chamber.lease is not None
 

@@ -62,6 +62,9 @@ def _shown(scan: Scan, rig: Rig, command: Data) -> str | None:
             return "speed_setpoint is 0" if scan.good(rig, name, "speed_setpoint") == 0.0 else None
         case "open_circuit":
             return "output is 0" if scan.good(rig, name, "output") == 0.0 else None
+        case "set_output":
+            what, wanted = command["args"]["name"], 1.0 if command["args"]["on"] else 0.0
+            return f"{what} is {wanted:g}" if scan.good(rig, name, what) == wanted else None
         case "source":
             return _sources(scan, rig, name, float(command["args"]["voltage_v"]))
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from labctl.engine import procedure
+from labctl.engine import procedure, relief
 from labctl.engine.cold import gas_may_stop, is_open_cold
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
@@ -40,6 +40,10 @@ def watch_purge(scan: Scan, rig: Rig) -> None:
         scan.tally[washed] = 0.0
         if chamber.purged:
             scan.emit("purge_voided", {"chamber": name, "cause": "flow interrupted"}, chamber.run)
+    if scan.told(rig, "door") == 0.0:
+        scan.tally[washed] = 0.0
+        if chamber.purged:
+            scan.emit("purge_voided", {"chamber": name, "cause": "tube opened"}, chamber.run)
     oxygen = scan.good(rig, rig.analyser, "oxygen")
     if oxygen is not None and oxygen > limit("oxygen_trip") and chamber.purged:
         scan.tally[washed] = 0.0
@@ -64,6 +68,7 @@ def set_flow_if_needed(scan: Scan, run: RunState, step_id: str, gas: Gas | None,
     wanted = gas.flow_sccm
     if max(scan.temperatures(rig), default=math.inf) >= limit("T_gas_off"):
         wanted = max(wanted, rig.protective_sccm)
+    wanted = min(wanted, relief.cap_sccm(scan, rig))
     if scan.state.chambers[rig.name].flow_sccm == wanted:
         return False
     args = {"flow_sccm": wanted}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import procedure
+from labctl.engine import permissives, procedure, services
 from labctl.engine.cold import is_open_cold
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
 from labctl.engine.steps.confirm import confirmed
-from labctl.engine.steps.gas import flow_proven, is_washed_again, note_proof, set_flow_if_needed
+from labctl.engine.steps.gas import set_flow_if_needed
 from labctl.model.limits import limit
 from labctl.protocol.plan import Cool, Heat
 
@@ -32,7 +32,11 @@ def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> N
             if confirmed(scan, rig, state):
                 scan.phase(run, state, "permissives")
         case "permissives":
-            if _may_heat(scan, run, step, rig):
+            lacking = permissives.missing(scan, run, step, rig)
+            if lacking:
+                permissives.wait(scan, run, state, step, rig, lacking)
+            elif services.lets_power(scan, run, step.id, rig):
+                permissives.granted(scan, run, step, rig)
                 _start_segment(scan, run, state, step, rig)
         case "ramp":
             if confirmed(scan, rig, state) and _in_band(scan, step, rig, _segment(state)):
@@ -52,26 +56,11 @@ def _segment(state: StepState) -> int:
     return int(state.data.get("segment", 0))
 
 
-def _may_heat(scan: Scan, run: RunState, step: Heat, rig: Rig) -> bool:
-    if scan.good(rig, step.heater, "temperature") is None:
-        return False
-    if step.atmosphere != "inert":
-        return True
-    flow = scan.good(rig, rig.gas, "flow")
-    if flow is None or flow < rig.protective_sccm:
-        return False
-    needs_proof = max(segment.target_c for segment in step.segments) > limit("T_inert")
-    if needs_proof and not scan.state.chambers[rig.name].purged:
-        if not is_washed_again(scan, rig):
-            return False
-        note_proof(scan, rig, run.run_id)
-    return flow_proven(scan, rig)
-
-
 def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
     index = _segment(state)
     segment = step.segments[index]
-    scan.phase(run, state, "ramp", segment=index)
+    told: dict[str, Any] = {"waits_for": []} if state.data.get("waits_for") else {}
+    scan.phase(run, state, "ramp", segment=index, **told)
     scan.tally.pop(f"{run.run_id}/{step.id}/soak{index}_s/lost", None)
     args = {"target_c": segment.target_c, "ramp_k_per_min": segment.ramp_k_per_min}
     until = state.entered_s + step.timeout_s + limit("held_max")

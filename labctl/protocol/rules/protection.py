@@ -17,10 +17,21 @@ PROTECTIONS = {
 }
 """Protective signals that come from an I/O module, and what is lost without each."""
 
+SIGNAL_OF = {
+    "extraction": "extraction",
+    "tube pressure": "tube_pressure",
+    "limiter contact": "limiter",
+    "door": "door",
+}
+"""What a chamber's `io` calls them."""
+
 
 def lost(bench: Bench, chamber: str) -> Mapping[str, str]:
     """The protective signals that a heated tube of a bench lacks, and what is lost without each."""
-    return PROTECTIONS if bench.chambers[chamber].kind == "tube" else {}
+    if bench.chambers[chamber].kind != "tube":
+        return {}
+    wired = bench.chambers[chamber].io
+    return {name: what for name, what in PROTECTIONS.items() if SIGNAL_OF[name] not in wired}
 
 
 @rule(
