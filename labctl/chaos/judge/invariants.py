@@ -64,9 +64,9 @@ def gas_returns(o: Observer) -> str | None:
     """While hot, N2 that can flow does flow: what stopped it is over, and it is asked for again."""
     s = o.now
     assert s is not None
-    hindered = any(role == "gas" for role, _ in s.acting)
-    hot = s.tube_c > T_GAS_OFF_C + TOLERANCE_K and s.flow_sccm < FLOW_TOLERANCE * o.bounds.protective_sccm
-    if o.lasting("gas_returns", hot and not hindered and bool(o.asked_flows)) > PERSON_S:
+    dry = s.flow_sccm < FLOW_TOLERANCE * o.bounds.protective_sccm and s.tube_c > T_GAS_OFF_C + TOLERANCE_K
+    hindered = dry and any(role == "gas" for role, _ in s.acting)
+    if o.lasting("gas_returns", dry and not hindered and bool(o.asked_flows)) > PERSON_S:
         return f"{s.flow_sccm:.0f} sccm of N2 at {s.tube_c:.0f} degC, and nothing hinders more"
     return None
 
@@ -151,9 +151,10 @@ def oxygen_heats_not(o: Observer) -> str | None:
     """
     s = o.now
     assert s is not None
-    blind = any(role == "analyser" for role, _ in s.acting) or o.acts("furnace", "local_lock") or _forced(o)
     rich = s.oxygen_ppm > 1.5 * OXYGEN_TRIP_PPM and s.tube_c > T_INERT_C and s.heater_w > 0.0
-    lasted = o.lasting("oxygen", rich and not blind)
+    blind = rich and any(role == "analyser" for role, _ in s.acting)
+    excused = blind or o.acts("furnace", "local_lock") or _forced(o)
+    lasted = o.lasting("oxygen", rich and not excused)
     return (
         f"{s.oxygen_ppm:.0f} ppm oxygen at {s.tube_c:.0f} degC with {s.heater_w:.0f} W"
         if lasted > ANALYSER_S

@@ -107,10 +107,14 @@ class Faults:
         return ended
 
     def tick(self, now_s: float) -> None:
-        """Begin and end what is due."""
+        """Begin and end what is due. The plant's truth is gathered once, and only when a condition asks for it."""
+        truth: dict[str, Any] = {}
         for entry in self.entries:
-            if entry.state == "waits" and self._due(entry, now_s):
-                self._begin(entry, now_s)
+            if entry.state == "waits":
+                if entry.fault.when is not None and entry.since_s is None and not truth:
+                    truth = self.twin.known()
+                if self._due(entry, now_s, truth):
+                    self._begin(entry, now_s)
             elif entry.state == "acts" and now_s >= entry.until_s:
                 self._end(entry)
         for do in tuple(self._each_tick):
@@ -149,11 +153,11 @@ class Faults:
             self._begin(entry, now_s)
         return entry.number
 
-    def _due(self, entry: Entry, now_s: float) -> bool:
+    def _due(self, entry: Entry, now_s: float, truth: Mapping[str, Any]) -> bool:
         fault = entry.fault
         if fault.when is None:
             return now_s >= fault.at_s
-        if entry.since_s is None and fault.when.holds(self.twin.known()):
+        if entry.since_s is None and fault.when.holds(truth):
             entry.since_s = now_s
         return entry.since_s is not None and now_s >= entry.since_s + fault.at_s
 
