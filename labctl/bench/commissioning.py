@@ -43,6 +43,11 @@ class Commission(NamedTuple):
         """From then on it has to be renewed, Unix ms."""
         return self.utc_ms + VALID_DAYS * DAY_MS
 
+    @property
+    def expires(self) -> str:
+        """The same as a day, UTC."""
+        return datetime.fromtimestamp(self.expires_utc_ms / 1000.0, UTC).date().isoformat()
+
 
 def commissions(facts: Iterable[tuple[str, Mapping[str, Any], int]]) -> dict[str, Commission]:
     """The newest commission of each instrument, from (kind, data, Unix ms) of its events, oldest first."""

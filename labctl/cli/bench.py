@@ -68,7 +68,7 @@ def check(arguments: Namespace) -> int:
         print_json(data | {"instruments": told, "protocols": cast, "lost_protections": absent})
         return code
     _tell(bench, file, findings, found, told)
-    _tell_rest(cast, absent, told, problems)
+    _tell_rest(cast, absent, problems)
     return code
 
 
@@ -90,7 +90,7 @@ def _instrument(
     now = utc_now_ms()
     needed = needs_commission(entry) and not bench.simulated
     against = why_not(instrument, entry, commission, now) if needed else None
-    ends = commission.expires_utc_ms if needed and commission is not None and against is None else None
+    held = commission if needed and against is None else None
     return {
         "name": name,
         "driver": instrument.driver,
@@ -105,7 +105,8 @@ def _instrument(
         "calibration_soon": not bench.simulated and _soon(instrument, now),
         "commission_needed": needed,
         "commission_against": against,
-        "commission_days": None if ends is None else int((ends - now) / DAY_MS),
+        "commissioned_until": None if held is None else held.expires,
+        "commission_soon": held is not None and held.expires_utc_ms < now + SOON_DAYS * DAY_MS,
     }
 
 
@@ -234,14 +235,13 @@ def _calibration(device: Mapping[str, Any]) -> str:
 def _commissioned(device: Mapping[str, Any]) -> str:
     if not device["commission_needed"]:
         return "not needed"
-    days = device["commission_days"]
-    return "NO" if days is None else f"{days} days left"
+    until = device["commissioned_until"]
+    return f"until {until}{', soon' * device['commission_soon']}" if until else "NO"
 
 
 def _tell_rest(
     cast: list[dict[str, Any]],
     absent: list[dict[str, str]],
-    told: list[dict[str, Any]],
     problems: list[str],
 ) -> None:
     covered = [p["protocol"] for p in cast if p["covered"]]
@@ -253,9 +253,6 @@ def _tell_rest(
     )
     for each in absent:
         print(f"no {each['signal']} signal for {each['chamber']}: {each['lost']}")
-    for device in told:
-        if (days := device["commission_days"]) is not None and days < SOON_DAYS:
-            print(f"{device['name']} has to be commissioned anew within {days} days")
     for problem in problems:
         print(f"PROBLEM: {problem}")
     print(f"could NOT run: {len(problems)} problem{'s' * (len(problems) != 1)}" if problems else "could run")

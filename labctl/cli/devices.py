@@ -107,7 +107,7 @@ def _commissioned(
     against = why_not(instrument, entry, found, utc_now_ms()) if needed else None
     data: dict[str, Any] = {"needed": needed, "ok": against is None, "against": against}
     if needed and found is not None and against is None:
-        data |= {"by": found.by, "expires_utc_ms": found.expires_utc_ms}
+        data |= {"by": found.by, "expires": found.expires}
     return data
 
 
@@ -166,8 +166,7 @@ def _permission(commissioned: Mapping[str, Any]) -> str:
         return f"NOT to be energised: {commissioned['against']}"
     if not commissioned["needed"]:
         return "needs no commissioning"
-    days = int((commissioned["expires_utc_ms"] - utc_now_ms()) / 86_400_000)
-    return f"commissioned by {commissioned['by']}, for another {days} days"
+    return f"commissioned by {commissioned['by']}, until {commissioned['expires']}"
 
 
 def _tell_declared(declares: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -66,8 +65,8 @@ class Interview(Protocol):
     def act(self, do: str) -> None:
         """Have something done; comes back when the person says that it is."""
 
-    def trial(self, name: str, saw: Sequence[str]) -> bool:
-        """Whether a cold trip test went as it should; `saw`: what labctl saw of it."""
+    def trial(self, name: str) -> bool:
+        """Whether a cold trip test went as it should."""
 
     def cooldown_s(self, planned_s: float, from_c: float) -> float:
         """The measured time from `from_c` (degC) to T_gas_off, in s. `planned_s`: what the bench file says."""
@@ -96,10 +95,8 @@ class AtTerminal:
         """See Interview."""
         _line(f"  {do[0].upper()}{do[1:]}, then press Enter. ")
 
-    def trial(self, name: str, saw: Sequence[str]) -> bool:
+    def trial(self, name: str) -> bool:
         """See Interview."""
-        for line in saw:
-            say(f"  {line}")
         return _agreed("Is that what was done, and what its panel showed?")
 
     def cooldown_s(self, planned_s: float, from_c: float) -> float:
@@ -137,7 +134,7 @@ class FromFile:
     def act(self, do: str) -> None:
         """See Interview; it was done before."""
 
-    def trial(self, name: str, saw: Sequence[str]) -> bool:
+    def trial(self, name: str) -> bool:
         """See Interview."""
         return self._given(self._answers.trials.get(name), f"trials: {name}")
 

@@ -14,7 +14,8 @@ from labctl.runtime.folder import ESTOP, controller_of
 
 def main(arguments: Namespace) -> int:
     """Print it."""
-    controller = controller_of(arguments.bench)
+    owner = controller_of(arguments.bench)
+    controller = None if owner is None or "doing" in owner else owner
     with open_memory(arguments.bench) as reader:
         state = standing(reader)
         identity = reader.identity()
@@ -51,8 +52,10 @@ def main(arguments: Namespace) -> int:
         print_json(data)
         return 0
     banner = "SIMULATED bench" if identity.simulated else "bench"
-    owner = f"controller {controller['pid']}" if controller else "no controller"
-    print(f"{banner} {identity.bench}: {owner}")
+    who = f"controller {controller['pid']}" if controller else "no controller"
+    if owner is not None and "doing" in owner:
+        who += f", `labctl {owner['doing']}` (process {owner['pid']}) has it"
+    print(f"{banner} {identity.bench}: {who}")
     if (arguments.bench / ESTOP).exists():
         print("E-STOP is set; `labctl clear --reason ...` takes it back")
     print_table(

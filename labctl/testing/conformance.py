@@ -153,6 +153,11 @@ class DriverConformance(ABC):
         assert {r.quality for r in image} == {GOOD}
         assert rig.driver.audit().ok
 
+    def test_what_shows_an_unverified_item_is_a_signal_or_an_item_of_its_audit(self, rig: Rig) -> None:
+        there = {signal.name for signal in self.entry.signals} | {i.name for i in rig.driver.audit().items}
+        for item in self.entry.unknowns:
+            assert set(item.shown_by) <= there, item.text
+
     def test_a_reply_in_two_pieces_reads_the_same_wherever_it_is_split(self, rig: Rig) -> None:
         rig.wire.answered.clear()
         rig.driver.read()

@@ -23,6 +23,7 @@ from labctl.runtime.assembly import connections
 from labctl.runtime.clock import RealClock
 from labctl.runtime.folder import Lock, controller_of
 from tests.runtime.live import LiveBench, live_bench
+from tests.runtime.live import commission as commission_all
 
 Labctl = Callable[..., tuple[int, str, str]]
 Line = str | Callable[[], None]
@@ -194,6 +195,16 @@ def test_an_instrument_that_is_silent_or_a_bench_that_is_taken_is_not_commission
         assert "has the bench for `labctl devices`" in said
         run = ("run", str(bench.folder.parent / "warm.yaml"), "--bench", str(bench.folder), "--yes")
         assert labctl(*run)[0] == 8
+    commission_all(bench.folder)
+    with Lock(bench.folder, "commission"):
+        assert labctl(*run)[0] == 10, "a controller is not even started"
+        code, out, _ = labctl("status", "--bench", str(bench.folder))
+        assert code == 0
+        assert out.startswith("bench small: no controller, `labctl commission` (process ")
+        assert (
+            json.loads(labctl("status", "--json", "--bench", str(bench.folder))[1])["controller_pid"] is None
+        )
+        assert labctl("clear", "--reason", "none", "--bench", str(bench.folder))[0] == 2
 
 
 def test_an_instrument_whose_unverified_items_do_no_harm_needs_nobody(

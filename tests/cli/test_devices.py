@@ -104,7 +104,7 @@ def test_all_of_it_is_said_in_words(bench: LiveBench, labctl: Labctl) -> None:
     for line in (
         "furnace: Eurotherm 3200 temperature controllers (Modbus RTU)",
         "plays tube_furnace in tube",
-        "commissioned by ada, for another 364 days",
+        f"commissioned by ada, until {time.strftime('%Y-%m-%d', time.gmtime(time.time() + 365 * 86_400))}",
         "sensor break on on or latching ok",
         "dead-man: heat lapses 5 s after the last renewal",
         "unverified (SAFETY): register 34 is the output on sensor break",

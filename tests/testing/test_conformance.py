@@ -32,6 +32,11 @@ SLOPPY = [
     Sloppy("self._tag = 0\n", "self._tag = 0\n        self.open()\n", "making_one_opens_nothing"),
     Sloppy("if name not in OPTIONS:", "if False:", "an_unknown_option_is_refused_with_the_nearest_name"),
     Sloppy(
+        'shown_by=("temperature", "setpoint")',
+        'shown_by=("temperature", "set point")',
+        "what_shows_an_unverified_item_is_a_signal_or_an_item_of_its_audit",
+    ),
+    Sloppy(
         'rb"(-?\\d{1,3}\\.\\d|--\\.-)',
         'rb"(-?\\d{1,3}|--\\.-)',
         "a_healthy_instrument_reads_good_in_the_declared_units",
