@@ -67,11 +67,23 @@ def advance(scan: Scan, rig: Rig) -> None:
 
 
 def _see_it_off(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
-    """A heater that labctl does not ask to heat and that heats (a hand at its panel) is switched off again."""
-    output, count = scan.good(rig, rig.heater, "output"), f"{rig.name}/unasked_n"
+    """A heater that labctl does not ask to heat and that heats (a hand at its panel) is switched off again.
+
+    Judged by readings since it was switched off: a line that is busy with that shows what was before.
+    """
+    output, count, seen = (
+        scan.good(rig, rig.heater, "output"),
+        f"{rig.name}/unasked_n",
+        f"{rig.name}/unasked_s",
+    )
     if output is None or output <= 0.0:
         scan.tally.pop(count, None)
+        scan.tally.pop(seen, None)
         return
+    sampled_s = scan.image[f"{rig.heater}.output"].t_s
+    if _is_being_switched_off(scan, rig) or sampled_s <= scan.tally.get(seen, float("-inf")):
+        return
+    scan.tally[seen] = sampled_s
     if scan.add(count, 1.0) < limit("trip_scans"):
         return
     message = f"{rig.name}: {rig.heater} heats at {output:.0f} %, and labctl did not ask it to; heater off"
@@ -82,6 +94,13 @@ def _see_it_off(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
         procedure.fault(scan, run.run_id, message, hold="cool")
     else:
         safe.start(scan, rig, message, "abort", chamber.run)
+
+
+def _is_being_switched_off(scan: Scan, rig: Rig) -> bool:
+    return any(
+        command["instrument"] == rig.heater and command["verb"] == "heat_off" and "unknown_s" not in command
+        for command in scan.state.pending.values()
+    )
 
 
 def look_around(scan: Scan, rig: Rig) -> None:

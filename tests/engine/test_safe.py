@@ -301,6 +301,33 @@ def test_a_heater_switched_on_at_its_panel_while_it_is_to_cool_holds_the_run_col
     assert "did not ask" in hands.run.reason
 
 
+def test_what_a_heater_showed_before_it_was_switched_off_is_nobodys_hand() -> None:
+    hands = Hands(purge(), inert(after="continue"), cool())
+    hands.heated()
+    hands.outcome["heat_off"] = "never"  # its line is busy with that
+    hands.until(lambda: "cool" in hands.run.active)
+    assert hands.values["furnace.output"] == 50.0
+    hands.go(4.0)
+    assert hands.run.state == "RUNNING"
+
+
+def test_a_reading_that_no_newer_one_followed_counts_once() -> None:
+    hands = Hands(purge(), inert(after="continue"), cool())
+    hands.heated()
+    hands.phase("cool", "cool")
+    hands.scan()
+    hands.values["furnace.output"] = 100.0
+    since, image = hands.now + 1.0, hands.image
+    hands.image = lambda: {  # type: ignore[method-assign]
+        key: reading._replace(t_s=min(reading.t_s, since)) for key, reading in image().items()
+    }
+    hands.go(2.0)
+    assert hands.run.state == "RUNNING"
+    hands.image = image  # type: ignore[method-assign]
+    hands.scan()
+    assert hands.run.state == "HOLDING"
+
+
 def test_what_two_thermometers_agreed_on_while_it_was_heated_stops_no_gas() -> None:
     hands = hot(90.0)
     hands.go(700.0)
