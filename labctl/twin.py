@@ -43,8 +43,9 @@ def spec(
     plan: Plan | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What the simulators need to build the plant of a bench. `options` are added to every heater's device.
+    """What the simulators need to build the plant of a bench.
 
+    options: added to the device of every heater and I/O module.
     Raises UsageError "not simulated: X" for an instrument whose driver names no device.
     """
     instruments: dict[str, Any] = {}
@@ -52,13 +53,13 @@ def spec(
         entry = entries[instrument.driver]
         if entry.device is None:
             raise UsageError(f"not simulated: {name} ({entry.title})")
-        heats = bool({"tube_furnace"} & set(instrument.provides))
+        lapses = bool({"tube_furnace", "io"} & set(instrument.provides))
         instruments[name] = {
             "device": entry.device,
             "chamber": instrument.chamber,
             "serial_number": instrument.serial_number,
             "provides": list(instrument.provides),
-            "options": dict(instrument.options) | (dict(options or {}) if heats else {}),
+            "options": dict(instrument.options) | (dict(options or {}) if lapses else {}),
         }
     chambers = {
         name: {

@@ -28,7 +28,10 @@ def advance(scan: Scan, rig: Rig) -> None:
     """Step the flow down while the pressure is too high, and up again while there is room."""
     pressure = scan.told(rig, "tube_pressure")
     cap, chamber = cap_sccm(scan, rig), scan.state.chambers[rig.name]
-    if pressure is None or rig.gas is None or (math.isinf(cap) and pressure <= limit("tube_pressure_trip")):
+    if pressure is None or rig.gas is None:
+        return
+    begins = "tube_pressure" in chamber.latched and pressure > limit("tube_pressure_trip")
+    if math.isinf(cap) and not begins:
         return
     full, stepped = f"{rig.name}/relief_from_sccm", f"{rig.name}/relief_s"
     if math.isinf(cap):

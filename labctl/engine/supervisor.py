@@ -38,11 +38,11 @@ def advance(scan: Scan, rig: Rig) -> None:
         watch_purge(scan, rig)
     if rig.kind in ("tube", "oven"):
         cold.watch_heat(scan, rig)
-    if "tube_pressure" in rig.io:
-        relief.advance(scan, rig)
     if scan.state.chambers[rig.name].lease is not None:
         watch_energy(scan, rig)
     guards.watch(scan, rig)
+    if "tube_pressure" in rig.io:
+        relief.advance(scan, rig)
     if rig.io:
         services.advance(scan, rig)
     chamber = scan.state.chambers[rig.name]

@@ -58,8 +58,10 @@ def is_driven(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
     )
 
 
-def _contact(what: str, says: str, worst: Action) -> Callable[[Scan, Rig, ChamberState, Watch], Seen | None]:
-    """A contact that is open: acts while the chamber is heated or hot, and tells people at any time."""
+def _contact(
+    what: str, means: str, says: str, worst: Action
+) -> Callable[[Scan, Rig, ChamberState, Watch], Seen | None]:
+    """A contact that is open: acts while the chamber is heated or hot, and tells people at any time. means: in docs."""
 
     def sees(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
         opened = is_open(scan, rig, what)
@@ -70,6 +72,7 @@ def _contact(what: str, says: str, worst: Action) -> Callable[[Scan, Rig, Chambe
         message = says.format(chamber=rig.name)
         return Seen(message, OPEN, CLOSED, worst=worst if is_driven(scan, rig, chamber) else ALARM)
 
+    sees.__doc__ = means
     return sees
 
 
@@ -173,6 +176,7 @@ GUARDS = (
         "limiter",
         _contact(
             "limiter",
+            "The excess-temperature limiter has tripped.",
             "{chamber}: the excess-temperature limiter has tripped; heater off, gas kept on. Find out what was too "
             "hot, reset it at its panel, then clear and reset the run",
             TRIP,
@@ -190,6 +194,7 @@ GUARDS = (
         "extraction",
         _contact(
             "extraction",
+            "The extraction stands still; beside a cold chamber an alarm.",
             ROOM_CHECK + " {chamber}: the extraction has stopped; heater off, gas, fan and exhaust left on",
             HOLD,
         ),
@@ -198,7 +203,12 @@ GUARDS = (
     ),
     Guard(
         "water",
-        _contact("water", "{chamber}: cooling water has stopped; heater off, gas kept on", HOLD),
+        _contact(
+            "water",
+            "Cooling water stands still; beside a cold chamber an alarm.",
+            "{chamber}: cooling water has stopped; heater off, gas kept on",
+            HOLD,
+        ),
         _AFTER_ALARM,
         on_bad="hold",
     ),

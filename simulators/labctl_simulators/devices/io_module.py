@@ -45,10 +45,13 @@ WIRING: Mapping[str, Mapping[str, float]] = {
 class IoModule:
     """The module. `coils` is its output image; `outputs` names those that are wired.
 
-    state: of the watchdog. A watchdog is fed by the functions that its mask names, and by every change of its trigger.
+    state: of the watchdog. deadman_s: it expires no sooner, for hosts that
+    look seldom. A watchdog is fed by the functions that its mask names, and by every change of its trigger.
     """
 
-    def __init__(self, bindings: Bindings, wiring: Mapping[str, Mapping[str, float]]) -> None:
+    def __init__(
+        self, bindings: Bindings, wiring: Mapping[str, Mapping[str, float]], deadman_s: float = 0.0
+    ) -> None:
         if bindings.services is None:
             raise ValueError("an I/O module needs something to be wired to")
         self.bindings = bindings
@@ -62,6 +65,7 @@ class IoModule:
         self.words: dict[int, int] = {}
         self.state = OFF
         self._fed_s = 0.0
+        self._deadman_s = deadman_s
         self.power_cycle()
 
     def power_cycle(self) -> None:
@@ -72,7 +76,7 @@ class IoModule:
 
     def tick(self, now_s: float) -> None:
         """One second of the watchdog."""
-        if self.state == RUNNING and now_s - self._fed_s > self.words[TIME] / 10.0:
+        if self.state == RUNNING and now_s - self._fed_s > max(self.words[TIME] / 10.0, self._deadman_s):
             self.state = EXPIRED
             self._release()
 
@@ -172,9 +176,12 @@ class IoModule:
 
 
 def attach(bindings: Bindings, options: Mapping[str, Any], serial_number: str) -> tuple[Device, Session]:
-    """A module wired to what is around its tube. Option `channels`: as the bench has wired it."""
+    """A module wired to what is around its tube.
+
+    Options: `channels`, as the bench has wired it; `sim_deadman_s`, see `IoModule`.
+    """
     del serial_number
-    device = IoModule(bindings, options.get("channels") or WIRING)
+    device = IoModule(bindings, options.get("channels") or WIRING, float(options.get("sim_deadman_s", 0.0)))
     inputs = _Inputs(device)
     return device, TcpSession(
         device, None, bits=device, inputs=inputs, functions=ALL_FUNCTIONS, latency_s=0.003

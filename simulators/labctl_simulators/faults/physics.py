@@ -147,12 +147,36 @@ def _leak(target: Target) -> Undo:
     return lambda: air.admit(before)
 
 
+def _cracked(target: Target) -> Undo:
+    seal, services = _leak(target), _chamber(target).services
+    if services is None:
+        return seal
+    close = target.change(services, vented=True)
+
+    def undo() -> None:
+        close()
+        seal()
+
+    return undo
+
+
 def _opened(target: Target) -> Undo:
+    """A tube is full of air at once; its door contact and its pressure tell while it is open."""
     chamber = _chamber(target)
     if isinstance(chamber, Tube):
         chamber.atmosphere.open_to_air()
         target.hit("tube opened to air")
-        return nothing
+        services = chamber.services
+        if services is None:
+            return nothing
+        close = target.change(services, vented=True)
+        services.contacts["door"] = False
+
+        def undo() -> None:
+            close()
+            services.contacts["door"] = True
+
+        return undo
     target.hit("door opened")
     return target.change(chamber, door_open=True)
 
@@ -164,12 +188,17 @@ def _exhaust_blocked(target: Target) -> Undo:
         float(target["back_pressure_bar"]),
         float(target["over_s"]),
     )
+    services = _chamber(target).services
+    resistance = 0.0 if services is None else services.exhaust_bar_per_sccm
     began, before = target.twin.plant.tick, [flow.back_pressure_bar for flow in flows]
 
     def grow(now_s: float) -> None:
         share = 1.0 if over_s <= 0.0 else min(1.0, (now_s - began) / over_s)
         for flow, at_first in zip(flows, before, strict=True):
             flow.back_pressure_bar = at_first + share * (wanted - at_first)
+        if services is not None:
+            blocked = wanted / max(flow.full_scale_sccm for flow in flows)
+            services.exhaust_bar_per_sccm = resistance + share * (blocked - resistance)
 
     target.hit(f"blocks over {over_s:g} s")
     stop = target.each_tick(grow)
@@ -178,6 +207,8 @@ def _exhaust_blocked(target: Target) -> Undo:
         stop()
         for flow, at_first in zip(flows, before, strict=True):
             flow.back_pressure_bar = at_first
+        if services is not None:
+            services.exhaust_bar_per_sccm = resistance
 
     return undo
 
@@ -230,7 +261,7 @@ PHYSICS: Mapping[str, Kind] = {
     "supply_lost": _kind(_supply_lost, "nitrogen is gone", ("alicat_mc",)),
     "valve_stuck": _kind(_valve_stuck, "the valve stays where it is", ("alicat_mc",), flow_sccm=None),
     "leak": _kind(_leak, "air leaks into the tube", GAS, air_sccm=5.0),
-    "cracked_tube": _kind(_leak, "the tube cracks", GAS, air_sccm=150.0),
+    "cracked_tube": _kind(_cracked, "the tube cracks", GAS, air_sccm=150.0),
     "opened": _kind(_opened, "tube or oven door opened", (*GAS, "binder_mb1")),
     "exhaust_blocked": _kind(_exhaust_blocked, "the exhaust blocks", GAS, back_pressure_bar=2.0, over_s=0.0),
     "cell_short": _kind(_cell_short, "the cell is shorted", CYCLERS, ohm=0.05),

@@ -23,6 +23,7 @@ class Services:
     exhaust_bar_per_sccm: R; raise it for a trap that blocks. bypass_sccm: flow through the restrictor beside the
     mass-flow controller, whose valve is open without current. cylinder_l, cylinder_bar: litres (as sccm count) and
     gauge pressure when full. limiter_c: the independent limiter opens its contact there, until `reset_limiter`.
+    vented: the tube is open or cracked, and no pressure stands in it.
     contacts: closed while all is well. broken: transmitters whose loop is open. coils: which have current.
     """
 
@@ -38,6 +39,7 @@ class Services:
     broken: set[str] = field(default_factory=set, init=False)
     room_oxygen_pct: float = field(default=20.9, init=False)
     room_co_ppm: float = field(default=0.0, init=False)
+    vented: bool = field(default=False, init=False)
     tube_bar: float = field(default=0.0, init=False)
     used_l: float = field(default=0.0, init=False)
 
@@ -68,6 +70,8 @@ class Services:
         tau_s = self.volume_cm3 / ATMOSPHERE_BAR * self.exhaust_bar_per_sccm * 60.0
         steady_bar = sccm * self.exhaust_bar_per_sccm
         self.tube_bar = steady_bar + (self.tube_bar - steady_bar) * (exp(-dt / tau_s) if tau_s else 0.0)
+        if self.vented:
+            self.tube_bar = 0.0
         if thermocouple_c > self.limiter_c:
             self.contacts["limiter"] = False
         return sccm
