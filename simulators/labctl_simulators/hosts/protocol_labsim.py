@@ -27,22 +27,59 @@ BITS_PER_CHARACTER = 10
 """Start, eight data (or seven and parity), stop."""
 
 
+class _Line:
+    """What an open port works with. Apart from `Serial`, because attributes of an io object are slow to reach.
+
+    mount: None once it is closed. due: (time, bytes) under way. blocks, raises: the options of the URL.
+    """
+
+    __slots__ = ("arrived", "blocks", "due", "mount", "per_byte_s", "raises", "timeout_s")
+
+    def __init__(self, mount: Mount | None = None, *, raises: bool = False, blocks: bool = False) -> None:
+        self.mount = mount
+        self.arrived = b""
+        self.due: deque[tuple[float, bytes]] = deque()
+        self.raises = raises
+        self.blocks = blocks
+        self.per_byte_s = 0.0
+        self.timeout_s: float | None = None
+
+    def take_in(self, now: float) -> None:
+        """What is under way has arrived as far as it is due."""
+        while self.due and self.due[0][0] <= now:
+            self.arrived += self.due.popleft()[1]
+
+    def wait(self, clock: Clock, size: int) -> None:
+        """Sleep from arrival to arrival until `size` bytes (any, in block mode) or the time-out."""
+        due, timeout = self.due, self.timeout_s
+        now = clock.now()
+        if timeout is not None:
+            deadline = now + timeout
+        elif due or self.arrived:
+            deadline = due[-1][0] if due else now
+        else:
+            raise SerialException("a read without time-out, and nothing is under way: it would never end")
+        while due and due[0][0] <= deadline:
+            at, reply = due.popleft()
+            if at > now:
+                clock.sleep(at - now)
+                now = at
+            self.arrived += reply
+            if len(self.arrived) >= size or self.blocks:
+                return
+        if deadline > now and not (self.blocks and self.arrived):
+            clock.sleep(deadline - now)
+
+
 class Serial(SerialBase):
     """One open port on a mounted session, used by one thread."""
 
     # Class attributes, because io's finaliser calls close() even where __init__ or open() failed.
     is_open = False
-    _mount: Mount | None = None
+    _line = _Line()
     _baudrate: int
     _timeout: float | None
     portstr: str | None
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._arrived = b""
-        self._due: deque[tuple[float, bytes]] = deque()
-        self._raises = False
-        self._blocks = False
-        super().__init__(*args, **kwargs)
 
     def open(self) -> None:
         """Find the mount. Raises SerialException when nothing of that name is mounted."""
@@ -60,12 +97,9 @@ class Serial(SerialBase):
             raise SerialException(f"no simulated instrument is mounted at {self.portstr}")
         if not entry.plugged:
             raise self._gone(entry)
-        self._mount = entry
+        self._line = _Line(entry, raises="raise" in options, blocks="block" in options)
+        self._reconfigure_port()
         entry.ports.add(self)
-        self._raises = "raise" in options
-        self._blocks = "block" in options
-        self._arrived = b""
-        self._due.clear()
         self.is_open = True
 
     def close(self) -> None:
@@ -74,18 +108,19 @@ class Serial(SerialBase):
 
     def hang_up(self) -> None:
         """Leave the mount; every call from now on raises."""
-        entry, self._mount = self._mount, None
+        entry, self._line = self._line.mount, _Line()
         if entry is not None:
             entry.ports.discard(self)
 
     def write(self, b: Any, /) -> int:
         """Hand bytes to the session; they are on the wire for as long as the baud rate says."""
-        entry = self._mount
+        line = self._line
+        entry = line.mount
         if entry is None or not entry.plugged:
             raise self._gone(entry)
         data = b if type(b) is bytes else bytes(b)
-        due = self._due
-        per_byte = BITS_PER_CHARACTER / self._baudrate if entry.paced else 0.0
+        due = line.due
+        per_byte = line.per_byte_s if entry.paced else 0.0
         # the request's last byte has arrived then
         now = entry.clock.now() + len(data) * per_byte
         for delay, reply in entry.session.feed(data, now):
@@ -96,33 +131,33 @@ class Serial(SerialBase):
 
     def read(self, size: int = 1, /) -> bytes:
         """Up to `size` bytes; waits on the clock for what is under way, at most the time-out."""
-        entry = self._mount
+        line = self._line
+        entry = line.mount
         if entry is None or not entry.plugged:
             raise self._gone(entry)
-        data = self._arrived
-        if len(data) < size:
-            self._wait(entry.clock, size)
-            data = self._arrived
-            if self._raises and not data:
+        if len(line.arrived) < size:
+            line.wait(entry.clock, size)
+            if line.raises and not line.arrived:
                 raise SerialTimeoutException("no reply in time")
-        if len(data) <= size or self._blocks:
-            self._arrived = b""
+        data = line.arrived
+        if len(data) <= size or line.blocks:
+            line.arrived = b""
             return data
-        self._arrived = data[size:]
+        line.arrived = data[size:]
         return data[:size]
 
     @property
     def in_waiting(self) -> int:
         """How many bytes have arrived by now. Never moves time."""
-        self._arrive()
-        return len(self._arrived)
+        return len(self._arrived().arrived)
 
     def reset_input_buffer(self) -> None:
         """Throw away what has arrived by now; what is still under way will come."""
-        entry = self._mount
-        if self._due or entry is None or not entry.plugged:
-            self._arrive()
-        self._arrived = b""
+        line = self._line
+        entry = line.mount
+        if line.due or entry is None or not entry.plugged:
+            self._arrived()
+        line.arrived = b""
 
     def reset_output_buffer(self) -> None:
         """Nothing waits here: writing is immediate."""
@@ -135,40 +170,21 @@ class Serial(SerialBase):
             return PortNotOpenError()
         return SerialException(f"{self.portstr} was unplugged")
 
-    def _arrive(self) -> None:
-        entry, due = self._mount, self._due
+    def _arrived(self) -> _Line:
+        """The line as it is by now."""
+        line = self._line
+        entry = line.mount
         if entry is None or not entry.plugged:
             raise self._gone(entry)
-        if due:
-            now = entry.clock.now()
-            while due and due[0][0] <= now:
-                self._arrived += due.popleft()[1]
+        if line.due:
+            line.take_in(entry.clock.now())
+        return line
 
-    def _wait(self, clock: Clock, size: int) -> None:
-        """Sleep from arrival to arrival until `size` bytes (any, in block mode) or the time-out."""
-        due, timeout = self._due, self._timeout
-        now = clock.now()
-        if timeout is not None:
-            deadline = now + timeout
-        elif due or self._arrived:
-            deadline = due[-1][0] if due else now
-        else:
-            raise SerialException("a read without time-out, and nothing is under way: it would never end")
-        while due and due[0][0] <= deadline:
-            at, reply = due.popleft()
-            if at > now:
-                clock.sleep(at - now)
-                now = at
-            self._arrived += reply
-            if len(self._arrived) >= size or self._blocks:
-                return
-        if deadline > now and not (self._blocks and self._arrived):
-            clock.sleep(deadline - now)
-
-    # What pyserial calls on an open port; a simulated line has no modem lines and no settings of its own.
+    # What pyserial calls on an open port; a simulated line has no modem lines.
 
     def _reconfigure_port(self, *_: Any, **__: Any) -> None:
-        pass
+        self._line.per_byte_s = BITS_PER_CHARACTER / self._baudrate
+        self._line.timeout_s = self._timeout
 
     def _update_dtr_state(self) -> None:
         pass
