@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from labctl.bench.api import (
@@ -74,9 +73,6 @@ CLOCK_TOLERANCE_S = 1.5
 
 It shows whole seconds, so up to 1 s is rounding."""
 
-_NUMBER = re.compile(rb"[+-]?\d\.\d{3}E[+-]\d\d")
-_CLOCK = re.compile(rb"(\d\d):(\d\d):(\d\d)")
-_DATE = re.compile(rb"\d\d/\d\d/\d\d")
 _DAY_S = 86400
 
 
@@ -90,33 +86,33 @@ class Sample(NamedTuple):
     text: str
 
 
-@lru_cache(1024)
+def _form(count: int, time_at: int, date_at: int) -> re.Pattern[bytes]:
+    """A whole reading with its CR LF. Groups: oxygen, millivolt, hours, minutes, seconds, state."""
+    number = rb"([+-]?\d\.\d{3}E[+-]\d\d)"
+    fields = [b"d" + number, number, *[rb"[^,\n]*"] * (count - 3), rb"(\d+)"]
+    fields[time_at], fields[date_at] = rb"(\d\d):(\d\d):(\d\d)", rb"\d\d/\d\d/\d\d"
+    return re.compile(b",".join(fields) + b"\r\n")
+
+
+_FORMS = {model: _form(*fields) for model, fields in FIELDS.items()}
+
+
 def decode(raw: bytes, model: str) -> Sample | None:
     """The line `raw` (with its CR LF) as `model` writes it; None when it is no reply at all."""
-    if not raw.endswith(b"\r\n") or raw.count(b"\n") != 1:
-        return None
-    line = raw[:-2]
-    if line[:1] == b"!":
+    reading = _FORMS[model].fullmatch(raw)
+    if reading is None:
+        if raw[:1] != b"!" or not raw.endswith(b"\r\n") or raw.count(b"\n") != 1:
+            return None
+        line = raw[:-2]
         return Sample(None, None, MESSAGES.get(line, BAD), None, line.decode("ascii", "replace"))
-    fields = line.split(b",")
-    count, time_at, date_at = FIELDS[model]
-    if len(fields) != count or fields[0][:1] != b"d":
-        return None
-    clock = _CLOCK.fullmatch(fields[time_at])
-    numbers = fields[0][1:], fields[1]
-    if clock is None or not _DATE.fullmatch(fields[date_at]) or not fields[-1].isdigit():
-        return None
-    if not all(_NUMBER.fullmatch(n) for n in numbers):
-        return None
-    oxygen, millivolt = map(float, numbers)
-    state = int(fields[-1])
+    number, cell, hours, minutes, seconds, last = reading.groups()
+    oxygen, state = float(number), int(last)
     good = state == 0 and 0.0 <= oxygen <= 1_000_000.0
-    hours, minutes, seconds = map(int, clock.groups())
     return Sample(
         oxygen,
-        millivolt,
+        float(cell),
         GOOD if good else BAD,
-        hours * 3600 + minutes * 60 + seconds,
+        int(hours) * 3600 + int(minutes) * 60 + int(seconds),
         STATES[state] if state < len(STATES) else f"state {state}",
     )
 

@@ -134,7 +134,7 @@ class BinderMb1:
         if 0.0 < output < 1.0 or (output <= 0.0) is (error_k > 0.0):
             self._integral_k += error_k * dt / INTEGRAL_S
             output = (error_k + self._integral_k) / PROPORTIONAL_BAND_K
-        return min(1.0, max(0.0, output))
+        return 0.0 if output < 0.0 else 1.0 if output > 1.0 else output
 
     def _register_map(self) -> dict[tuple[int, int], Callable[[], Sequence[int]]]:
         return {

@@ -130,8 +130,7 @@ class RtuSession:
             if function in (3, 4):
                 if not 1 <= count <= MAX_REGISTERS:
                     raise ModbusRefusal(ILLEGAL_VALUE)
-                words = self.registers.read(address, count)
-                return with_crc(_words_reply(count).pack(unit, function, 2 * count, *words))
+                return _words_reply(unit, function, tuple(self.registers.read(address, count)))
             if function == 6:
                 self.registers.write_single(address, values[0])
                 return with_crc(struct.pack(">BBHH", unit, 6, address, values[0]))
@@ -177,9 +176,11 @@ def whole(data: bytes) -> Request | None:
     return parse(data) if len(data) >= 2 and len(data) == frame_size(data) else None
 
 
-@lru_cache
-def _words_reply(count: int) -> struct.Struct:
-    return struct.Struct(f">BBB{count}H")
+@lru_cache(4096)
+def _words_reply(unit: int, function: int, words: tuple[int, ...]) -> bytes:
+    count = len(words)
+    body = struct.pack(f">BBB{count}H", unit, function, 2 * count, *words)
+    return body + crc16(body).to_bytes(2, "little")
 
 
 @lru_cache(4096)
