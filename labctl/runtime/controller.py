@@ -118,7 +118,7 @@ class Controller:
         decision = decide(self.context, self.state, inputs)
         self.state = decision.state
         self._last_s = now
-        if any(event.kind not in TRIES for event in decision.events):
+        if decision.events and any(event.kind not in TRIES for event in decision.events):
             self.changed_s = now
         for _, outcome, accepted in decision.settled:
             if not accepted:
