@@ -125,8 +125,15 @@ def _can_maintain(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
 
 def _freeze_ramp(scan: Scan, rig: Rig, run: RunState) -> None:
     lease = scan.state.chambers[rig.name].lease
-    working = scan.good(rig, rig.heater, "working_setpoint")
-    if lease is None or rig.heater is None or working is None or abs(working - lease.target_c) < 0.5:
+    working, setpoint = (
+        scan.good(rig, rig.heater, "working_setpoint"),
+        scan.good(rig, rig.heater, "setpoint"),
+    )
+    if lease is None or rig.heater is None or working is None:
+        return
+    if setpoint is None or abs(setpoint - lease.target_c) >= 0.5:
+        working = min(working, lease.target_c)  # it may be on its way to what a hand at the panel set
+    if abs(working - lease.target_c) < 0.5:
         return
     args = {"target_c": working, "ramp_k_per_min": lease.ramp_k_per_min}
     scan.send(rig, rig.heater, "heat", args, run=run.run_id, until_s=lease.until_s, why="ramp frozen")

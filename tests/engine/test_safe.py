@@ -234,6 +234,19 @@ def test_a_heater_that_fell_back_by_itself_is_not_taken_to_be_switched_off() -> 
     assert len(hands.sent("heat_off")) >= 2
 
 
+@pytest.mark.parametrize(("setpoint", "frozen_at"), [(300.0, [250.0]), (850.0, [])])
+def test_a_hold_freezes_the_ramp_but_follows_no_setpoint_of_a_hand_at_the_panel(
+    setpoint: float, frozen_at: list[float]
+) -> None:
+    hands = hot(250.0)
+    hands.values["furnace.setpoint"] = setpoint
+    hands.values["furnace.working_setpoint"] = 250.0 if frozen_at else 310.0
+    since = len(hands.commands)
+    assert hands.ask("hold")[1]
+    sent = [c.args["target_c"] for c in hands.commands[since:] if c.verb == "heat" and not c.renewal]
+    assert sent == frozen_at
+
+
 # -- custody ---------------------------------------------------------------------------------------
 
 
