@@ -42,6 +42,7 @@ PATHS = (
     "held too long",
     "request refused",
     "alarm by_hand",
+    "audit refused",
 )
 """Ways in which labctl notices that something is wrong, besides its guards."""
 
@@ -145,7 +146,9 @@ def campaign(
     """Carry out these seeds. `faults`: for all of them, instead of their own. `tell`: after each."""
     setting = Setting.of(bench)
     setting.check(faults or ())
-    report = Report(code_version(), seeds[0], faults is None, setting.kinds, setting.guards(GUARD_NAMES))
+    report = Report(
+        code_version(), seeds[0], faults is None, tuple(setting.kinds), setting.guards(GUARD_NAMES)
+    )
     with _carrying_out(bench, faults, setting, min(workers, len(seeds))) as outcomes_of:
         for outcome in outcomes_of(seeds):
             report.add(outcome)

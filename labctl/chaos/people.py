@@ -14,7 +14,7 @@ PATIENCE_S = (20.0, 400.0)
 """After which somebody comes to a run that waits for a person."""
 NOBODY = 0.1
 """Share of seeds in which nobody comes at all: HELD ends by itself after 2 h."""
-LAST_RUN_S = 6500.0
+LAST_RUN_S = 4500.0
 """After that no other run is begun."""
 BUTTONS = (
     "pause",

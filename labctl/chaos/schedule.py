@@ -26,6 +26,9 @@ class Stage(NamedTuple):
     delay_s: Range
 
 
+AT_FIRST = "at first"
+"""The stage of a fault that is there before labctl connects."""
+
 STAGES: Mapping[str, Stage] = {
     "stir": Stage("hotplate.speed_rpm", (100.0, 400.0), (0.0, 60.0)),
     "oven": Stage("oven.air_c", (35.0, 80.0), (0.0, 150.0)),
@@ -45,6 +48,7 @@ STAGES_OF: Mapping[str, tuple[str, ...]] = {
     "oven": ("oven",),
     "stirrer": ("stir",),
     "cycler": ("cell",),
+    "io": ("purge", "ramp", "soak", "cooling"),
 }
 
 
@@ -53,8 +57,8 @@ class Kind:
     """A kind of fault as chaos deals it.
 
     number: in the fault matrix of the reliability reference (36 and above: of the safety contract). fault: the
-    simulator's kind. roles: one of them is drawn. for_s: how long, drawn in the range. parameters: a value, a range
-    to draw in, or a list to draw from. stages: one is drawn; empty: those of the role.
+    simulator's kind. roles: one of them is drawn. for_s: how long, drawn in the range. parameters: a value, a list to
+    draw from, or "@role" for the instrument of that role. stages: one is drawn; empty: those of the role.
     """
 
     number: int
@@ -65,7 +69,7 @@ class Kind:
     stages: tuple[str, ...] = ()
 
 
-_LINES = ("furnace", "monitor", "gas", "analyser", "oven", "stirrer", "cycler")
+_LINES = ("furnace", "monitor", "gas", "analyser", "oven", "stirrer", "cycler", "io")
 _MODBUS = ("furnace", "monitor", "oven")
 _SHORT, _LONG = (1.0, 20.0), (30.0, 400.0)
 
@@ -128,8 +132,27 @@ KINDS: Mapping[str, Kind] = {
     "air leaks in": Kind(
         38, "leak", ("furnace",), (60.0, 600.0), {"air_sccm": [1.0, 5.0, 30.0]}, ("purge", "hot")
     ),
-    "tube opened hot": Kind(39, "opened", ("furnace",), (1.0, 2.0), {}, ("hot", "soak", "cooling")),
+    "tube opened hot": Kind(39, "opened", ("furnace",), (5.0, 120.0), {}, ("hot", "soak", "cooling")),
     "analyser fails": Kind(4, "cell_failed", ("analyser",), _LONG),
+    "cables swapped": Kind(25, "swapped", ("gas", "furnace"), (20.0, 90.0), {"with": "@analyser"}),
+    "cables swapped at first": Kind(
+        25, "swapped", ("gas", "furnace"), (20.0, 90.0), {"with": "@analyser"}, (AT_FIRST,)
+    ),
+    "extraction lost": Kind(
+        40, "contact_open", ("io",), _LONG, {"contact": "extraction"}, ("oven", "ramp", "soak")
+    ),
+    "cylinder runs out": Kind(41, "cylinder_empty", ("io",), (30.0, 600.0), {}, ("purge", "hot", "soak")),
+    "limiter trips": Kind(42, "contact_open", ("io",), _LONG, {"contact": "limiter"}, ("ramp", "soak")),
+    "room alarm": Kind(
+        43, "room_air", ("io",), _LONG, {"oxygen_pct": [19.0, 17.5], "co_ppm": [0.0, 45.0, 80.0]}
+    ),
+    "cooling water lost": Kind(40, "contact_open", ("io",), _LONG, {"contact": "water"}, ("ramp", "soak")),
+    "e-stop pressed": Kind(
+        35, "contact_open", ("io",), (2.0, 60.0), {"contact": "estop"}, ("oven", "ramp", "soak")
+    ),
+    "transmitter broken": Kind(
+        5, "transmitter_broken", ("io",), _LONG, {"transmitter": ["tube_pressure", "room_oxygen", "room_co"]}
+    ),
     "cell shorted": Kind(11, "cell_short", ("cycler",), _LONG),
     "cell lead off": Kind(11, "cell_open", ("cycler",), _LONG),
 }
@@ -168,8 +191,11 @@ def _shuffled(deal: int, pack: Sequence[str]) -> list[str]:
     return sorted(pack, key=lambda name: chance(deal, name))
 
 
-def schedule(seed: int, kinds: Collection[str], roles: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The faults of a seed, as plain data that `labctl run --faults` takes too. roles: instrument by role."""
+def schedule(seed: int, kinds: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The faults of a seed, as plain data that `labctl run --faults` takes too.
+
+    kinds: with the roles that can have each. roles: instrument by role.
+    """
     faults: list[dict[str, Any]] = []
     lied = False
     for number, name in enumerate(dealt(seed, kinds)):
@@ -178,23 +204,34 @@ def schedule(seed: int, kinds: Collection[str], roles: Mapping[str, str]) -> lis
             if lied:
                 continue
             lied = True
-        faults.append(_fault(seed, number, name, kind, roles))
+        faults.append(_fault(seed, number, name, kinds[name], roles))
     return faults
 
 
-def _fault(seed: int, number: int, name: str, kind: Kind, roles: Mapping[str, str]) -> dict[str, Any]:
-    label = f"{number} {name}"
-    role = pick(seed, f"{label} role", [r for r in kind.roles if r in roles])
+def _parameter(seed: int, label: str, value: Any, roles: Mapping[str, str]) -> Any:
+    """A value as it stands, one of a list, or the instrument that plays a role ("@gas")."""
+    if isinstance(value, list):
+        return pick(seed, label, value)
+    return roles[value[1:]] if isinstance(value, str) and value.startswith("@") else value
+
+
+def _fault(
+    seed: int, number: int, name: str, able: Sequence[str], roles: Mapping[str, str]
+) -> dict[str, Any]:
+    label, kind = f"{number} {name}", KINDS[name]
+    role = pick(seed, f"{label} role", able)
     fault: dict[str, Any] = {"name": name, "instrument": roles[role], "kind": kind.fault}
     fault["for_s"] = between(seed, f"{label} for", *kind.for_s)
     if kind.parameters:
         fault["parameters"] = {
-            what: pick(seed, f"{label} {what}", value) if isinstance(value, list) else value
-            for what, value in kind.parameters.items()
+            what: _parameter(seed, f"{label} {what}", value, roles) for what, value in kind.parameters.items()
         }
     if role == "person":
         return fault | {"at_s": between(seed, f"{label} at", 1.0, 2500.0)}
-    stage = STAGES[pick(seed, f"{label} stage", kind.stages or STAGES_OF[role])]
+    wanted = pick(seed, f"{label} stage", kind.stages or STAGES_OF[role])
+    if wanted == AT_FIRST:
+        return fault | {"at_s": 0.0}
+    stage = STAGES[wanted]
     threshold = stage.above[0] + (stage.above[1] - stage.above[0]) * chance(seed, f"{label} above")
     fault["when"] = {"of": stage.of, "above": round(threshold, 6)}
     return fault | {"at_s": between(seed, f"{label} at", *stage.delay_s)}

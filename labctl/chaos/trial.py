@@ -35,7 +35,7 @@ from labctl_simulators.plant import Tube
 HERE = Path(__file__).parent
 BENCH_FILE, PROTOCOL_FILE = HERE / "bench.yaml", HERE / "protocol.yaml"
 
-SAFETY_S = (6000.0, 9000.0)
+SAFETY_S = (4800.0, 6600.0)
 """How long faults may begin and act, drawn by seed: the protocol takes 5,000 s without any."""
 LIVENESS_S = 6 * 3600.0
 """What remains after the last fault: HELD for 2 h, a protocol of an hour, a cool-down, and as much again (assumed)."""
@@ -59,7 +59,7 @@ ROLES = {
 MATTER = tuple(
     field
     for field in Chamber.model_fields
-    if field.startswith(("volume", "inner_diameter", "cooldown", "heating", "physics"))
+    if field.startswith(("volume", "inner_diameter", "cooldown", "heating", "physics", "exhaust"))
 )
 """What of a chamber describes matter, and not protection."""
 
@@ -101,22 +101,22 @@ class Setting:
         return named | {PERSON: PERSON}
 
     @cached_property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of faults that this bench can have."""
+    def kinds(self) -> dict[str, tuple[str, ...]]:
+        """The kinds of faults that this bench can have, with the roles that can have them."""
         device = {
             role: self.entries[self.bench.instruments[name].driver].device
             for role, name in self.roles.items()
             if role != PERSON
         }
 
-        def possible(name: str) -> bool:
-            kind = KINDS[name]
-            if kind.fault == "storm":
+        def able(role: str, fault: str) -> bool:
+            if role == PERSON:
                 return True
-            able = SIMULATED[kind.fault].devices
-            return all(role in device and (able is None or device[role] in able) for role in kind.roles)
+            devices = SIMULATED[fault].devices
+            return role in device and (devices is None or device[role] in devices)
 
-        return tuple(name for name in KINDS if possible(name))
+        possible = {n: tuple(r for r in k.roles if able(r, k.fault)) for n, k in KINDS.items()}
+        return {name: roles for name, roles in possible.items() if roles}
 
     @cached_property
     def decoders(self) -> dict[str, Decoder]:
@@ -148,6 +148,7 @@ class Setting:
             max(100.0, 0.05 * volume),
             volume,
             self.bench.instruments[self.roles["furnace"]].chamber or "",
+            "contactor" in tube.io,
         )
 
 
@@ -315,21 +316,28 @@ def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | Non
     observer = Observer(setting.bounds, EACH_SECOND, ON_BYTES, ON_WORD, AT_END)
     journal = _Journal(observer)
 
-    def tap(twin: Twin) -> None:
+    matter = [plain(f) for f in scheduled if f["instrument"] != PERSON]
+    from_the_start = [f for f in matter if _is_there_at_first(f)]
+
+    def prepare(twin: Twin) -> None:
         for name, decode in setting.decoders.items():
             twin.sessions[name] = _Tap(twin.sessions[name], name, decode, observer)
+        twin.faults.schedule(from_the_start)
 
     with Rehearsal(
-        setting.bench, setting.entries, setting.plan, seed=seed, record=journal, prepare=tap
+        setting.bench, setting.entries, setting.plan, seed=seed, record=journal, prepare=prepare
     ) as rehearsal:
         twin, controller = rehearsal.twin, rehearsal.controller
         names = {name: role for role, name in setting.roles.items()}
         _Eyes(twin, observer, names)
         people = People(rehearsal, journal, seed, [f for f in scheduled if f["instrument"] == PERSON])
         with twin.lock:
-            twin.faults.schedule(plain(f) for f in scheduled if f["instrument"] != PERSON)
+            twin.faults.schedule(f for f in matter if f not in from_the_start)
         if rehearsal.problems:
             journal.detections["audit refused"] += 1
+            _put_right(rehearsal)
+        elif from_the_start:
+            observer.accuse("identity", "instruments in each other's place passed their audit")
         safety_s = between(seed, "safety phase", *SAFETY_S)
 
         def over() -> bool:
@@ -342,9 +350,8 @@ def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | Non
                     twin.faults.clear()
             return people.act(now, faults=False) or now > safety_s + LIVENESS_S
 
-        if not rehearsal.problems:
-            people.submit()
-            controller.run(over)
+        people.submit()
+        controller.run(over)
         observer.over()
         hits: Counter[str] = Counter(people.hits)
         for entry in twin.faults.entries:
@@ -361,6 +368,18 @@ def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | Non
             tuple(observer.violations),
             tuple(observer.ended.values()),
         )
+
+
+def _is_there_at_first(fault: Mapping[str, Any]) -> bool:
+    """Begins before labctl connects."""
+    return not fault.get("at_s") and "when" not in fault and fault["kind"] == "swapped"
+
+
+def _put_right(rehearsal: Rehearsal) -> None:
+    """Somebody reads why the bench was refused, and puts the cables right; labctl connects again."""
+    with rehearsal.twin.lock:
+        rehearsal.twin.faults.clear(kind="swapped")
+    rehearsal.controller.instruments.connect_all()
 
 
 def plain(fault: Mapping[str, Any]) -> dict[str, Any]:

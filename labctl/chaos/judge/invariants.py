@@ -41,8 +41,11 @@ CELL_LOW_V, CELL_HIGH_V = 2.0, 4.1
 
 
 def _forced(o: Observer) -> bool:
-    """The furnace heats whatever anybody asks: its relay is stuck and nothing else can interrupt it."""
-    return o.acts("furnace", "heater_stuck")
+    """The furnace heats whatever anybody asks: its relay is stuck, and there is no contactor that labctl reaches."""
+    if not o.acts("furnace", "heater_stuck"):
+        return False
+    assert o.now is not None
+    return not o.bounds.contactor or o.now.t_s - o.deaf_s.get("io", -PERSON_S) < PERSON_S
 
 
 # -- each second -----------------------------------------------------------------------------------
@@ -107,6 +110,17 @@ def off_is_off(o: Observer) -> str | None:
     )
 
 
+def ended_without_power(o: Observer) -> str | None:
+    """I2: no power goes into the furnace in the first second that begins after the end of a run."""
+    s = o.now
+    if s is None or o.ended_s is None or s.t_s < o.ended_s + 1.0:
+        return None
+    o.ended_s = None
+    return (
+        f"{s.heater_w:.0f} W" if s.heater_w > 0.0 and "furnace" not in o.leases and not _forced(o) else None
+    )
+
+
 def oven_off_is_off(o: Observer) -> str | None:
     """The same for the oven, when it can hear: it has no lease, and goes on at its last setpoint while it cannot."""
     s = o.now
@@ -129,6 +143,8 @@ def safe_state_is_whole(o: Observer) -> str | None:
     if "furnace" in o.heating and o.deaf_s.get("furnace", -UNSETTLED_S) < since - UNSETTLED_S:
         return "heat off was not asked for"
     flow = max((flow for t_s, flow in o.asked_flows if t_s >= since), default=0.0)
+    if o.acts("gas", "exhaust_blocked"):
+        return None
     if flow < o.bounds.protective_sccm and o.deaf_s.get("gas", -UNSETTLED_S) < since - UNSETTLED_S:
         return f"{flow:.0f} sccm were asked for at {s.tube_c:.0f} degC"
     return None
@@ -188,6 +204,7 @@ EACH_SECOND: Mapping[str, Callable[[Observer], str | None]] = {
     "over-temperature": over_temperature,
     "I2 off is off": off_is_off,
     "I2 oven off is off": oven_off_is_off,
+    "I2 ended": ended_without_power,
     "G1 safe state": safe_state_is_whole,
     "G1 open sensor": open_sensor_heats_not,
     "oxygen": oxygen_heats_not,
@@ -200,11 +217,14 @@ EACH_SECOND: Mapping[str, Callable[[Observer], str | None]] = {
 
 
 def gas_is_never_commanded_away(o: Observer, role: str, asked: Asked, t_s: float) -> str | None:
-    """I5: no flow below protective_flow is commanded while the tube is above T_gas_off; a blocked exhaust excuses."""
+    """I5: no flow below protective_flow is commanded while the tube is above T_gas_off.
+
+    A blocked exhaust excuses, and so does a command for more than before: what was stepped down for it comes back.
+    """
     if role != "gas" or asked.what != "flow" or o.now is None or o.acts("gas", "exhaust_blocked"):
         return None
     hot = o.now.tube_c > T_GAS_OFF_C + TOLERANCE_K
-    if hot and asked.value < o.bounds.protective_sccm:
+    if hot and asked.value < o.bounds.protective_sccm and asked.value <= o.flow_sccm:
         return f"{asked.value:.0f} sccm asked for at {o.now.tube_c:.0f} degC"
     return None
 
@@ -292,11 +312,9 @@ def transitions_in_the_table(o: Observer, word: Said) -> str | None:
 
 
 def an_end_is_cold_handed(o: Observer, word: Said) -> str | None:
-    """I2: a run ends only when nothing asks the furnace to heat any more, and no power goes into it."""
-    if word.kind != "run_ended" or o.now is None or _forced(o):
-        return None
-    if "furnace" in o.heating or o.now.heater_w > 0.0:
-        return f"{word.data['end_state']} with {o.now.heater_w:.0f} W"
+    """I2: a run ends only when nothing asks the furnace to heat any more."""
+    if word.kind == "run_ended" and "furnace" in o.heating and not _forced(o):
+        return f"{word.data['end_state']}, and the furnace was not asked to be off"
     return None
 
 

@@ -67,7 +67,7 @@ class Bounds:
     """What protocol and bench allow, as plain numbers.
 
     target_c, ramp_k_per_min: by role. soaks: (target, band in K, hold in s) of each inert soak. names: role of each
-    instrument. tube, cell: names of the chambers.
+    instrument. tube: name of the chamber. contactor: labctl can interrupt the furnace's power by an I/O module.
     """
 
     names: Mapping[str, str]
@@ -77,6 +77,7 @@ class Bounds:
     protective_sccm: float
     volume_cm3: float
     tube: str = "tube"
+    contactor: bool = False
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class Observer:
     leases: by role, what the journal allows; lapsed: what it last allowed, until when. latched: guards that have
     tripped, by chamber. states: of runs. washed_cm3: true volume since the last interruption.
     soaked_s: seconds that the sample really spent at each soak, by (target, band). safe_s: when the hot tube was last
-    begun to be made safe. deaf_s: by role, when its wire or itself was last
+    begun to be made safe; ended_s: when a run ended. deaf_s: by role, when its wire or itself was last
     disturbed. past: faults so far.
     """
 
@@ -118,6 +119,7 @@ class Observer:
     violations: list[Violation] = field(default_factory=list)
     asked_flows: list[tuple[float, float]] = field(default_factory=list)
     safe_s: float | None = None
+    ended_s: float | None = None
     deaf_s: dict[str, float] = field(default_factory=dict)
     words: list[Said] = field(default_factory=list)
     _since: dict[str, float] = field(default_factory=dict)
@@ -189,6 +191,10 @@ class Observer:
         """Whether one of these faults acts now."""
         return self.now is not None and any((role, kind) in self.now.acting for kind in kinds)
 
+    def accuse(self, name: str, what: str) -> None:
+        """Something was wrong that the observer is told of."""
+        self._judge(name, what, self.now.t_s if self.now else 0.0)
+
     def _judge(self, name: str, found: str | None, t_s: float) -> None:
         self.checks += 1
         if found is not None and name not in self._broken:
@@ -238,6 +244,7 @@ def _state_changed(o: Observer, word: Said) -> None:
 
 def _run_ended(o: Observer, word: Said) -> None:
     o.ended[word.stream] = word.data["end_state"]
+    o.ended_s = word.t_s
 
 
 def _safe_started(o: Observer, word: Said) -> None:

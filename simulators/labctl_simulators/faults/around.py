@@ -1,4 +1,4 @@
-"""Faults of what is around a tube: contacts, room air, exhaust, gas cylinder; and two cables in each other's place."""
+"""Faults of what is around a tube: contacts, room air, cylinder, transmitters; and two cables in each other's place."""
 
 from __future__ import annotations
 
@@ -35,14 +35,6 @@ def _room_air(target: Target) -> Undo:
     oxygen, co = float(target["oxygen_pct"]), float(target["co_ppm"])
     target.hit(f"{oxygen:g} % oxygen, {co:g} ppm CO in the room")
     return target.change(_services(target), room_oxygen_pct=oxygen, room_co_ppm=co)
-
-
-def _trap_blocked(target: Target) -> Undo:
-    services = _services(target)
-    target.hit(f"{target['times']:g} times the resistance")
-    return target.change(
-        services, exhaust_bar_per_sccm=services.exhaust_bar_per_sccm * float(target["times"])
-    )
 
 
 def _cylinder_empty(target: Target) -> Undo:
@@ -92,9 +84,6 @@ AROUND: Mapping[str, Kind] = {
     ),
     "room_air": Kind(
         "physics", _room_air, "the air of the room is bad", {"oxygen_pct": 17.5, "co_ppm": 0.0}, MODULE
-    ),
-    "trap_blocked": Kind(
-        "physics", _trap_blocked, "the trap behind the tube blocks", {"times": 20.0}, MODULE
     ),
     "cylinder_empty": Kind("physics", _cylinder_empty, "the gas cylinder runs out", {}, MODULE),
     "transmitter_broken": Kind(
