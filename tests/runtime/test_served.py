@@ -48,7 +48,7 @@ def served(folder: Path, *words: str) -> Iterator[Backdoor]:
             lines.append(line.split())
             if lines[-1][0] == "backdoor":
                 break
-        assert len(lines) == 8, process.stderr and process.stderr.read()
+        assert len(lines) == 1 + len(load_bench("small").instruments)
         yield Backdoor(lines[-1][1])
     finally:
         process.send_signal(signal.SIGTERM)
