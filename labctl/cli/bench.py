@@ -211,7 +211,7 @@ def _serial(device: Mapping[str, Any]) -> str:
     if not declared:
         return "none declared"
     if told is None:
-        return f"{declared}, not told"
+        return f"{declared}, not told" if device["audited"] else declared
     return declared if told == declared else f"{declared}, IS {told}"
 
 
