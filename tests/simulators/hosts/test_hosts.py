@@ -227,3 +227,35 @@ def test_closing_a_host_twice_is_fine() -> None:
     host.start()
     host.close()
     host.close()
+
+
+def test_in_lockstep_a_host_takes_what_was_sent_and_says_when_the_reply_is_due() -> None:
+    session = Echo(delay_s=0.25)
+    with TcpHost(session, time.monotonic) as host:
+        host.lockstep(True)
+        with socket.create_connection((host.host, host.port)) as link:
+            link.sendall(b"hello again")
+            assert host.carry(5, 10.0) == [(10.25, 5)]
+            assert link.recv(64) == b"hello"
+            assert host.carry(6, 11.0) == [(11.25, 6)]
+            assert link.recv(64) == b" again"
+            link.sendall(b"#silence\n")
+            assert host.carry(9, 12.0) == []
+        with pytest.raises(ConnectionError):
+            host.carry(1, 13.0)
+        host.lockstep(False)
+        with socket.create_connection((host.host, host.port)) as link:
+            link.sendall(b"by itself")
+            assert link.recv(64) == b"by itself"
+    assert session.fed[:2] == [(10.0, b"hello"), (11.0, b" again")]
+
+
+def test_in_lockstep_the_bytes_of_a_terminal_take_their_time() -> None:
+    with PtyHost(Echo(delay_s=0.0), lambda: 0.0, baudrate=9600) as host:
+        host.lockstep(True)
+        port = open_line(host.address, RealClock()).open_stream(bytesize=7, parity="E", timeout_s=5.0)
+        port.write(b"12345678")
+        ((due_s, length),) = host.carry(8, 100.0)
+        assert due_s == pytest.approx(100.0 + 16 * 10 / 9600)
+        assert port.read(length) == b"12345678"
+        port.close()
