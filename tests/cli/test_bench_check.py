@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from labctl.bench.discovery import drivers
 from labctl.bench.loader import find_bench, load_bench
 from labctl.cli.serve import start_detached
 from labctl.protocol.rules.protection import lost
+from labctl.runtime.commissioned import keep
 from labctl.runtime.folder import ESTOP, Lock, controller_of
+from labctl.runtime.serve import open_store
 from tests.runtime.live import LiveBench, commission, live_bench
 
 Labctl = Callable[..., tuple[int, str, str]]
@@ -174,6 +177,19 @@ def test_a_role_of_its_own_protocols_that_nobody_can_play_is_a_problem(
 def test_an_e_stop_keeps_it_from_running(bench: LiveBench, labctl: Labctl) -> None:
     (bench.folder / ESTOP).touch()
     assert "the e-stop is set" in check(labctl, bench, 3)["problems"][0]
+
+
+def test_custody_and_a_trip_that_nobody_cleared_keep_it_from_running(
+    bench: LiveBench, labctl: Labctl
+) -> None:
+    trip = {"chamber": "drying-oven", "guard": "stuck_heater", "latched": True, "run": None}
+    with closing(open_store(bench.folder, load_bench(bench.folder))) as store:
+        keep(store, "custody_opened", {"chamber": "tube", "cause": "abort", "run": None, "gas": True})
+        keep(store, "tripped", trip)
+    assert check(labctl, bench, 3)["problems"] == [
+        "drying-oven has tripped (stuck_heater); clear and reset that run",
+        "tube is in custody since abort",
+    ]
 
 
 def test_while_a_controller_owns_it_its_record_answers_and_nobody_else_may(

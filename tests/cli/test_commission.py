@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ from labctl.bench.loader import load_bench
 from labctl.cli import commission
 from labctl.runtime.assembly import connections
 from labctl.runtime.clock import RealClock
+from labctl.runtime.commissioned import keep
 from labctl.runtime.folder import Lock, controller_of
+from labctl.runtime.serve import open_store
 from tests.runtime.live import LiveBench, live_bench
 from tests.runtime.live import commission as commission_all
 
@@ -205,6 +209,46 @@ def test_an_instrument_that_is_silent_or_a_bench_that_is_taken_is_not_commission
             json.loads(labctl("status", "--json", "--bench", str(bench.folder))[1])["controller_pid"] is None
         )
         assert labctl("clear", "--reason", "none", "--bench", str(bench.folder))[0] == 2
+
+
+def test_a_bench_that_is_not_proven_cold_or_not_at_rest_is_not_commissioned(
+    bench: LiveBench, labctl: Labctl
+) -> None:
+    with closing(open_store(bench.folder, load_bench(bench.folder))) as store:
+        keep(store, "custody_opened", {"chamber": "tube", "cause": "abort", "run": None, "gas": True})
+    code, _, said = labctl(*words(bench), "--answers", answers(bench))
+    assert code == 8
+    assert "tube is not proven cold since it was last used" in said
+    with closing(open_store(bench.folder, load_bench(bench.folder))) as store:
+        keep(store, "custody_closed", {"chamber": "tube"})
+        begun = {"run": "run-1", "plan": "p", "to": "RUNNING", "trigger": "START", "from": "IDLE"}
+        keep(store, "run_created", begun)
+        keep(store, "state_changed", begun)
+    code, _, said = labctl(*words(bench), "--answers", answers(bench))
+    assert code == 8
+    assert "run run-1 is RUNNING; commission a bench at rest" in said
+
+
+def test_a_hot_instrument_is_not_tripped(bench: LiveBench, labctl: Labctl) -> None:
+    bench.truth()
+    drift = {"instrument": "furnace", "kind": "sensor_drift", "parameters": {"per_hour": 200_000.0}}
+    bench.twin.faults.add(drift)
+    time.sleep(1.5)  # at 55 K a second
+    try:
+        code, _, said = labctl(*words(bench), "--answers", answers(bench))
+    finally:
+        bench.twin.faults.clear()
+    assert code == 8
+    assert "trip tests are made below 60 degC" in said
+
+
+def test_plan_warns_of_it_too(bench: LiveBench, labctl: Labctl) -> None:
+    place = ("--bench", str(bench.folder))
+    code, out, _ = labctl("plan", str(bench.folder.parent / "warm.yaml"), *place, "--json")
+    assert code == 0
+    warned = [f for f in json.loads(out.splitlines()[-1])["findings"] if f["rule"] == "SAFE-006"]
+    assert {f["severity"] for f in warned} == {"warning"}
+    assert [f["message"] for f in warned] == not_commissioned(labctl, bench)
 
 
 def test_an_instrument_whose_unverified_items_do_no_harm_needs_nobody(
