@@ -10,7 +10,7 @@ from typing import NamedTuple
 from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench
 from labctl.model.limits import limit
-from labctl.model.readings import BAD
+from labctl.model.readings import BAD, Image
 from tests.engine.bench import Hands, cycle, dry, inert, purge, ramp, stir
 from tests.engine.steps.test_cell import WEIGH
 
@@ -28,14 +28,16 @@ Change = Callable[[Hands], None]
 class Provocation(NamedTuple):
     """inside: what must not make the guard act, however long; beyond: what must, within so many seconds.
 
-    action: what it does then, as its `tripped` event says. at_work: what else brings its chamber to work.
+    action: what it does then, as its `tripped` event begins. celsius, output: how hot a tube is meanwhile, and what
+    its heater is given, in %.
     """
 
     inside: Change
     beyond: Change
     within_s: float
     action: str
-    at_work: Change | None = None
+    celsius: float = 300.0
+    output: float = 0.0
 
 
 @cache
@@ -59,16 +61,38 @@ def items() -> Iterator[tuple[str, str, str]]:
                 yield name, chamber, item
 
 
-def at_work(bench: str, chamber: str) -> Hands:
-    """The chamber in the middle of what it is for, and nothing wrong."""
+def guarded(bench: str, chamber: str, guard: str) -> Bench:
+    """A shipped bench with this guard alone on the chamber: what is seen then is its doing."""
     spec = shipped(bench)
+    alone = tuple(g for g in spec.chambers[chamber].guards if g.guard == guard)
+    changed = spec.chambers[chamber].model_copy(update={"guards": alone})
+    return spec.model_copy(update={"chambers": {**spec.chambers, chamber: changed}})
+
+
+def provoked(bench: str, chamber: str, guard: str) -> Hands:
+    """The chamber of a guard at work, before anything is done to it."""
+    scene = PROVOCATIONS[guard]
+    return at_work(guarded(bench, chamber, guard), chamber, scene.celsius, scene.output, physics=True)
+
+
+def at_work(
+    spec: Bench, chamber: str, celsius: float = 300.0, output: float = 0.0, *, physics: bool = False
+) -> Hands:
+    """The chamber in the middle of what it is for, and nothing wrong."""
     match spec.chambers[chamber].kind:
         case "tube":
-            heat = inert(segments=(ramp(300.0, 1e6),), timeout_s=2e6)
-            hands = Hands(purge(timeout_s=1e5), heat, bench=spec)
-            hands.heated(300.0)
+            heat = inert(segments=(ramp(celsius, 1e6),), timeout_s=2e6)
+            hands = Hands(purge(timeout_s=1e5), heat, bench=spec, physics=physics)
+            hands.values["oxygen.oxygen"] = 5.0
+            hands.start()
+            hands.phase("heat", "ramp", 1e4)
+            hands.values["furnace.output"] = output
+            while (now := hands.values["furnace.temperature"] or 0.0) < celsius:
+                hands.at(min(celsius, now + 20.0))
+                hands.scan()
+            hands.go(65.0)
         case "oven":
-            hands = Hands(dry(segments=(ramp(100.0, 1e6),), timeout_s=2e6), bench=spec)
+            hands = Hands(dry(segments=(ramp(100.0, 1e6),), timeout_s=2e6), bench=spec, physics=physics)
             hands.start()
             hands.phase("dry", "ramp")
             hands.values["oven.temperature"] = 100.0
@@ -105,8 +129,44 @@ def _warmer(by_k: float) -> Change:
     """So far above the setpoint."""
 
     def change(hands: Hands) -> None:
+        key = f"{_heater(hands)}.temperature"
+        hands.values[key] = (hands.values[key] or 0.0) + by_k
+
+    return change
+
+
+def _jump(furnace_k: float, oven_k: float) -> Change:
+    """So much between two scans: an oven is read every ten seconds."""
+
+    def change(hands: Hands) -> None:
+        _warmer(furnace_k if _heater(hands) == "furnace" else oven_k)(hands)
+
+    return change
+
+
+def _output(percent: float) -> Change:
+    """Heat goes in (an oven follows its setpoint), and the thermometer stays where it is."""
+
+    def change(hands: Hands) -> None:
         heater = _heater(hands)
-        hands.values[f"{heater}.temperature"] = (300.0 if heater == "furnace" else 100.0) + by_k
+        if f"{heater}.output" in hands.values:
+            hands.values[f"{heater}.output"] = percent
+            return
+        began, image = hands.now, hands.image
+        key = f"{heater}.working_setpoint"
+
+        def ramping() -> Image:
+            read = image()
+            return read | {key: read[key]._replace(value=100.0 + (hands.now - began) * percent / 100.0)}
+
+        hands.image = ramping  # type: ignore[method-assign]
+
+    return change
+
+
+def _apart(by_k: float) -> Change:
+    def change(hands: Hands) -> None:
+        hands.values["furnace-monitor.temperature"] = (hands.values["furnace.temperature"] or 0.0) - by_k
 
     return change
 
@@ -162,11 +222,31 @@ PROVOCATIONS: Mapping[str, Provocation] = {
     "over_temperature": Provocation(_warmer(24.9), _warmer(25.2), 20.0, "abort"),
     "stuck_heater": Provocation(_off_and_risen(2.9), _off_and_risen(3.2), 20.0, "abort"),
     "sensor": Provocation(_nothing, _break, 20.0, "abort"),
+    "sensor_jump": Provocation(_jump(-49.0, 490.0), _jump(-51.0, 510.0), 20.0, "abort"),
+    "detached_sensor": Provocation(_output(0.0), _output(100.0), 300.0, "hold", celsius=40.0),
+    "frozen_sensor": Provocation(_nothing, _output(100.0), 600.0, "hold", celsius=200.0, output=15.0),
+    "thermometers_disagree": Provocation(_apart(19.9), _apart(20.1), 31.0, "hold (cool)"),
     "nitrogen_lost": Provocation(_lost(1.9), _lost(0.99), 6.0, "hold (cool)"),
     "nitrogen_low": Provocation(_flow(160.0), _flow(159.0), 6.0, "hold (cool)"),
     "oxygen_high": Provocation(
         _set("oxygen.oxygen", 999.0), _set("oxygen.oxygen", 1001.0), 2.0, "hold (cool)"
     ),
+    "limiter": Provocation(_nothing, _set("io.limiter", 0.0), 2.0, "abort"),
+    "estop_contact": Provocation(_nothing, _set("io.estop", 0.0), 20.0, "abort"),
+    "tube_pressure": Provocation(
+        _set("io.tube_pressure", 0.099), _set("io.tube_pressure", 0.201), 2.0, "abort"
+    ),
+    "tube_integrity": Provocation(
+        _set("io.tube_pressure", 0.0035), _set("io.tube_pressure", 0.0), 4.0, "abort"
+    ),
+    "extraction": Provocation(_nothing, _set("io.extraction", 0.0), 20.0, "hold (cool)"),
+    "water": Provocation(_nothing, _set("io.water", 0.0), 2.0, "hold (cool)"),
+    "contactor": Provocation(_nothing, _set("io.contactor", 0.0), 2.0, "hold (cool)"),
+    "door": Provocation(_nothing, _set("io.door", 0.0), 2.0, "hold (cool)"),
+    "room_oxygen": Provocation(
+        _set("io.room_oxygen", 18.1), _set("io.room_oxygen", 17.9), 2.0, "hold (cool)"
+    ),
+    "room_co": Provocation(_set("io.room_co", 59.0), _set("io.room_co", 61.0), 2.0, "hold (cool)"),
     "silent": Provocation(_nothing, _silence, 60.0, "hold"),
     "cell_limits": Provocation(_set("cycler.voltage", 4.09), _set("cycler.voltage", 4.11), 10.0, "abort"),
 }

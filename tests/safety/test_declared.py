@@ -7,7 +7,7 @@ import pytest
 
 from labctl.engine.guards import GUARDS
 from tests.engine.bench import Hands
-from tests.safety.scenes import PROVOCATIONS, at_work, declared, items
+from tests.safety.scenes import PROVOCATIONS, at_work, declared, items, provoked, shipped
 
 LONG_S = 120.0
 """For how long a reading just inside a limit is left alone, in s: longer than any guard counts."""
@@ -26,7 +26,7 @@ def test_a_declared_guard_acts_just_beyond_its_limit_and_in_time(
     bench: str, chamber: str, guard: str
 ) -> None:
     scene = PROVOCATIONS[guard]
-    hands = at_work(bench, chamber)
+    hands = provoked(bench, chamber, guard)
     assert acted(hands, guard) == []
     scene.beyond(hands)
     hands.until(lambda: bool(acted(hands, guard)), scene.within_s)
@@ -38,8 +38,9 @@ def test_a_declared_guard_acts_just_beyond_its_limit_and_in_time(
 
 @pytest.mark.parametrize(("bench", "chamber", "guard"), list(declared()))
 def test_a_declared_guard_leaves_alone_what_is_just_inside(bench: str, chamber: str, guard: str) -> None:
-    hands = at_work(bench, chamber)
-    PROVOCATIONS[guard].inside(hands)
+    scene = PROVOCATIONS[guard]
+    hands = provoked(bench, chamber, guard)
+    scene.inside(hands)
     hands.go(LONG_S)
     assert acted(hands, guard) == []
 
@@ -62,7 +63,7 @@ VERBS = {
 def test_a_declared_item_is_commanded_on_abort_and_confirmed_by_read_back(
     bench: str, chamber: str, item: str
 ) -> None:
-    hands = at_work(bench, chamber)
+    hands = at_work(shipped(bench), chamber)
     before = len(hands.commands)
     assert hands.ask("abort")[1]
     hands.until(lambda: {"item": item, "confirmed": True}.items() <= _last(hands, item).items(), 60.0)
@@ -73,7 +74,7 @@ def test_a_declared_item_is_commanded_on_abort_and_confirmed_by_read_back(
 def test_an_item_that_is_not_read_back_is_tried_again_and_a_person_is_asked(
     bench: str, chamber: str, item: str
 ) -> None:
-    hands = at_work(bench, chamber)
+    hands = at_work(shipped(bench), chamber)
     for verb in VERBS[item]:
         hands.outcome[verb] = "failed"
     hands.supply = False
@@ -89,14 +90,14 @@ def test_an_item_that_is_not_read_back_is_tried_again_and_a_person_is_asked(
 
 
 def test_the_heater_is_off_before_anything_else_of_a_tube_is_touched() -> None:
-    hands = at_work("standard", "tube")
+    hands = at_work(shipped("standard"), "tube")
     before = len(hands.commands)
     assert hands.ask("abort")[1]
     assert [c.verb for c in hands.commands[before:] if not c.renewal] == ["heat_off", "set_flow"]
 
 
 def test_gas_stays_on_in_the_safe_state_of_a_hot_tube() -> None:
-    hands = at_work("standard", "tube")
+    hands = at_work(shipped("standard"), "tube")
     assert hands.ask("abort")[1]
     hands.go(3600.0)
     assert (
