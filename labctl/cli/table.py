@@ -11,8 +11,10 @@ from labctl.cli.values import (
     existing_file,
     file,
     folder,
+    mass,
     named_value,
     positive_number,
+    reading,
 )
 
 
@@ -137,6 +139,31 @@ COMMANDS: tuple[Command, ...] = (
         (PROTOCOL, PARAMETERS, PLAN_BENCH, JSON),
         group="Prepare",
         examples=("labctl plan 3dp-nvp-c -p pyrolysis_temperature='900 degC'",),
+    ),
+    Command(
+        "recipe",
+        "say what to weigh for a product, by stoichiometry, and correct it to what was weighed",
+        "labctl.cli.recipe:main",
+        (
+            option(
+                "product",
+                metavar="PRODUCT",
+                nargs="?",
+                help="a recipe by name or formula, or a YAML file (default: a table of all)",
+            ),
+            option("--mass", metavar="MASS", type=mass, help="of product (default: as the recipe says)"),
+            option(
+                "--weighed",
+                metavar="REAGENT=MASS",
+                action="append",
+                default=[],
+                type=reading,
+                help="what the balance said, in the order of weighing; repeatable; exit code 3 beyond tolerance",
+            ),
+            JSON,
+        ),
+        group="Prepare",
+        examples=("labctl recipe", "labctl recipe na3v2 --mass '500 mg' --weighed V2O5='0.2012 g'"),
     ),
     Command(
         "schema",

@@ -75,6 +75,27 @@ def named_value(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def reading(text: str) -> tuple[str, str]:
+    """`reagent=mass` as its two halves; the mass keeps its unit."""
+    try:
+        return named_value(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"{text!r} is not REAGENT=MASS, for example V2O5='0.4012 g'") from None
+
+
+def mass(text: str) -> float:
+    """Grams, of a quantity as in `500 mg`."""
+    from labctl.model.quantity import QuantityError, parse
+
+    try:
+        grams = parse(text, "mass")
+    except QuantityError as error:
+        raise ArgumentTypeError(str(error)) from None
+    if not grams:
+        raise ArgumentTypeError(f"{text} of a product is nothing to make")
+    return grams
+
+
 def once(named: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Values by name. Raises UsageError when a name comes twice: which one was meant is not ours to guess."""
     from labctl.errors import UsageError

@@ -82,6 +82,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension("pressure", "bar", ("bar", "mbar", "kPa", "Pa")),
         Dimension("resistance", "ohm", ("ohm",), 0.0),
         Dimension("weight_percent", "wt%", ("wt%",), 0.0),
+        Dimension("density", "g/mL", ("g/mL", "mg/mL"), 0.0),
+        Dimension("molarity", "mol/L", ("mol/L", "mmol/L"), 0.0),
     )
 }
 """Every dimension by name. A bare number belongs to none: it is a count or a ratio, and no quantity."""
@@ -99,6 +101,8 @@ _PINT = {
     "mL": "millilitre", "L": "litre", "uL": "microlitre", "cm3": "millilitre",
     "mm": "millimetre", "cm": "centimetre", "m": "metre", "um": "micrometre", "nm": "nanometre",
     "bar": "bar", "mbar": "millibar", "kPa": "kilopascal", "Pa": "pascal", "ohm": "ohm",
+    "g/mL": "gram/millilitre", "mg/mL": "milligram/millilitre",
+    "mol/L": "mole/litre", "mmol/L": "millimole/litre",
 }  # fmt: skip
 _KEY = {
     "%": "pct", "wt%": "wt_pct", "mAh/g": "mah_per_g", "mA/g": "ma_per_g", "degC": "c", "K/min": "k_per_min",

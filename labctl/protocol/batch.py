@@ -1,0 +1,220 @@
+"""A batch: what a recipe takes for so many grams of product, and what is left to take once some of it was weighed.
+
+What is in the pot stays there. A precursor of which too much was taken therefore makes the batch larger: every
+reagent that is still to come follows it, and one that was weighed before and now lags behind is topped up.
+A chelator, polymer or solvent makes no product, and only follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal
+
+from labctl.errors import UsageError
+from labctl.model.quantity import QuantityError, dimension_of, parse
+from labctl.protocol.chemistry import formula, molar_mass
+from labctl.protocol.diagnosis import nearest
+from labctl.protocol.reaction import Atoms, BalanceError, Reaction, balance
+from labctl.protocol.recipe import Reagent, Recipe
+
+Unit = Literal["g", "mL"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One reagent of a batch as planned: moles of its formula, grams and millilitres of what is in the bottle.
+
+    mass_g, volume_ml: None where it cannot be known (a solution without density, a solid).
+    """
+
+    name: str
+    reagent: Reagent
+    mol: float
+    mass_g: float | None
+    volume_ml: float | None
+    tolerance_pct: float
+
+    @property
+    def unit(self) -> Unit:
+        """How it is taken: solids and what counts as a precursor by weight, solutions and solvents by volume."""
+        poured = self.reagent.form == "solution" or self.reagent.role == "solvent"
+        return "mL" if poured else "g"
+
+    def amount(self, unit: Unit) -> float:
+        """Grams or millilitres. Raises QuantityError where only the other is known."""
+        value = self.mass_g if unit == "g" else self.volume_ml
+        if value is None:
+            wanted = "a mass in g" if unit == "mL" else "a volume in mL"
+            raise QuantityError(f"{self.name} is a {self.reagent.form}", f"give {wanted}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """What the balance (or the cylinder) said, against what was wanted at that moment, in `unit`."""
+
+    name: str
+    wanted: float
+    read: float
+    unit: Unit
+    tolerance_pct: float
+
+    @property
+    def deviation_pct(self) -> float:
+        """How far off, in percent of what was wanted."""
+        return 100.0 * (self.read / self.wanted - 1.0)
+
+    @property
+    def verdict(self) -> Literal["ok", "short", "over"]:
+        """Within tolerance, or on which side of it."""
+        if abs(self.deviation_pct) <= self.tolerance_pct * (1 + 1e-9):
+            return "ok"
+        return "short" if self.deviation_pct < 0 else "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A recipe for `product_g` grams. `scale`: by how much what was weighed has made it larger or smaller."""
+
+    recipe: Recipe
+    product_g: float
+    reaction: Reaction
+    lines: Mapping[str, Line]
+    weighings: Mapping[str, Weighing]
+    scale: float = 1.0
+
+    def wanted(self, name: str, unit: Unit | None = None) -> float:
+        """How much of that reagent the batch takes now, in `unit` (default: as it is taken)."""
+        line = self.lines[name]
+        return line.amount(unit or line.unit) * self.scale
+
+    def to_add(self, name: str) -> float:
+        """How much of it is still to be taken, as it is taken: nothing where what is there is within tolerance."""
+        wanted = self.wanted(name)
+        if name not in self.weighings:
+            return wanted
+        missing = wanted - self._factor(name) * self.lines[name].amount(self.lines[name].unit)
+        return missing if missing > wanted * self.lines[name].tolerance_pct / 100 else 0.0
+
+    def weighed(self, name: str, reading: str) -> Batch:
+        """This batch once so much of a reagent was taken, and the rest corrected to it.
+
+        Raises UsageError for an unknown reagent or one that was weighed before, QuantityError for a reading that
+        is no mass or volume above zero.
+        """
+        line = self.lines[self._known(name)]
+        if line.name in self.weighings:
+            raise UsageError(f"{line.name} is given twice; give what was taken in all")
+        unit: Unit = "mL" if dimension_of(reading) == "volume" else "g"
+        planned = line.amount(unit)
+        read = parse(reading, "volume" if unit == "mL" else "mass")
+        if read <= 0:
+            raise QuantityError(f"{line.name}: {reading} is nothing", "leave out what is still to be weighed")
+        weighing = Weighing(line.name, planned * self.scale, read, unit, line.tolerance_pct)
+        taken = replace(self, weighings={**self.weighings, line.name: weighing})
+        factors = [taken._factor(n) for n in taken.weighings if self.lines[n].reagent.role == "precursor"]
+        return replace(taken, scale=max(factors, default=1.0))
+
+    def off_gas_mol(self, species: str) -> float:
+        """Moles of a species that the main reaction gives off."""
+        moles = self.reaction.gives.get(species, Fraction(0))
+        return float(moles) * self.scale * self.product_g / self.recipe.molar_mass.g_per_mol
+
+    def _factor(self, name: str) -> float:
+        weighing = self.weighings[name]
+        return weighing.read / self.lines[name].amount(weighing.unit)
+
+    def _known(self, name: str) -> str:
+        by_formula = {str(line.reagent.formula.value): line.name for line in self.lines.values()}
+        found = name if name in self.lines else by_formula.get(name)
+        if found is None:
+            raise UsageError(f"{self.recipe.recipe} has no reagent {name!r} ({nearest(name, self.lines)})")
+        return found
+
+
+def batch(recipe: Recipe, product_g: float | None = None) -> Batch:
+    """What a recipe takes for `product_g` grams (default: as it says). Raises BalanceError or QuantityError."""
+    grams = recipe.product.mass.value if product_g is None else product_g
+    if grams <= 0:
+        raise QuantityError("a mass of zero makes nothing", "give a mass above zero, e.g. 1 g")
+    if recipe.charge:
+        product = recipe.product.formula.value
+        raise BalanceError("", f"the oxidation states of {product} add up to {recipe.charge:+d}, not to zero")
+    reaction = reaction_of(recipe)
+    moles = _moles(recipe, reaction)
+    product_mol = grams / recipe.molar_mass.g_per_mol
+    lines = {
+        name: _line(recipe, name, reagent, moles.get(name), product_mol, grams)
+        for name, reagent in recipe.reagents.items()
+    }
+    return Batch(recipe, grams, reaction, lines, {})
+
+
+def reaction_of(recipe: Recipe) -> Reaction:
+    """How the product is made of its precursors. Raises BalanceError."""
+    inside = {name for reagent in recipe.reagents.values() for name in reagent.made_from}
+    sources = [n for n, r in recipe.reagents.items() if n not in inside and r.amount is None]
+    return balance(recipe.product.formula.value, _atoms(recipe, sources), recipe.leaving)
+
+
+def preparation_of(recipe: Recipe, name: str) -> Reaction:
+    """How a solution is made of what it is `made_from`. Raises BalanceError."""
+    reagent = recipe.reagents[name]
+    sources = [n for n in reagent.made_from if recipe.reagents[n].amount is None]
+    return balance(reagent.formula.value, _atoms(recipe, sources), reagent.leaving)
+
+
+def _atoms(recipe: Recipe, names: list[str]) -> dict[str, Atoms]:
+    """What one mole of each of these brings, with what follows it in proportion, less what departs whole."""
+    brought = {name: _own_atoms(recipe.reagents[name]) for name in names}
+    for reagent in recipe.reagents.values():
+        if reagent.amount and reagent.amount.value.unit == "mol" and reagent.amount.value.of in brought:
+            atoms = brought[reagent.amount.value.of]
+            for element, n in _own_atoms(reagent).items():
+                atoms[element] = atoms.get(element, Fraction(0)) + n * reagent.amount.value.amount
+    return dict(brought)
+
+
+def _own_atoms(reagent: Reagent) -> dict[str, Fraction]:
+    atoms = {element: Fraction(n) for element, n in reagent.formula.value.atoms.items()}
+    for species, molecules in reagent.departs.items():
+        for element, n in formula(species).atoms.items():
+            atoms[element] = atoms.get(element, Fraction(0)) - n * molecules
+    return atoms
+
+
+def _moles(recipe: Recipe, reaction: Reaction) -> dict[str, Fraction]:
+    """Moles of every reagent for one mole of product; those in proportion to its mass are left out."""
+    moles = dict(reaction.takes)
+    for name, reagent in recipe.reagents.items():
+        if reagent.made_from and name in moles:
+            for source, share in preparation_of(recipe, name).takes.items():
+                moles[source] = moles.get(source, Fraction(0)) + share * moles[name]
+    for name, reagent in recipe.reagents.items():
+        if reagent.amount and reagent.amount.value.of in moles:
+            moles[name] = reagent.amount.value.amount * moles[reagent.amount.value.of]
+    return moles
+
+
+def _line(
+    recipe: Recipe, name: str, reagent: Reagent, moles: Fraction | None, product_mol: float, grams: float
+) -> Line:
+    """Moles become grams of what is in the bottle, by its purity, and millilitres, by density or concentration."""
+    g_per_mol = molar_mass(reagent.formula.value).g_per_mol
+    purity = reagent.purity.value / 100 if reagent.purity else 1.0
+    density = reagent.density.value if reagent.density else None
+    if moles is not None:
+        mol = float(moles) * product_mol
+    else:
+        assert reagent.amount is not None
+        given = float(reagent.amount.value.amount) * grams
+        in_grams = given if reagent.amount.value.unit == "g" else given * (density or 0.0) * purity
+        mol = in_grams / g_per_mol
+    tolerance = (reagent.tolerance or recipe.tolerance).value
+    if reagent.concentration is not None:
+        volume_ml = mol / reagent.concentration.value * 1000
+        return Line(name, reagent, mol, volume_ml * density if density else None, volume_ml, tolerance)
+    mass_g = mol * g_per_mol / purity
+    return Line(name, reagent, mol, mass_g, mass_g / density if density else None, tolerance)
