@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 from labctl.bench.api import InstrumentError
@@ -78,18 +80,22 @@ def _captured(bench: Bench, clock: BusClock | RealClock, arguments: Namespace) -
     capture = to_file(arguments.output, bench, start_s)
     admit = Backdoor(bench.backdoor).admit if bench.simulated and bench.backdoor else None
     made = connections(bench, drivers(), lambda bus: clock, admit=admit, capture=capture)
-    with suppress(KeyboardInterrupt):  # a long capture is ended so
-        try:
-            for connection in made.values():
+    over = threading.Event()  # not in the middle of what a driver does
+    signal.signal(signal.SIGINT, lambda *_: over.set())
+    try:
+        for connection in made.values():
+            if not over.is_set():
                 connect(connection)
-            capture.begin(made, began)
-            say(f"capturing {', '.join(made)} for {arguments.lasts:g} s; Ctrl-C ends it sooner")
-            provides = {n: i.provides if arguments.exercise else () for n, i in bench.instruments.items()}
-            _converse(made, clock, start_s + arguments.lasts, provides)
-        finally:
-            for connection in made.values():
-                connection.driver.close()
-            capture.close()
+        capture.begin(made, began)
+        whose = " of a twin, in virtual time," if bench.in_process else ""
+        say(f"capturing {', '.join(made)}{whose} for {arguments.lasts:g} s; Ctrl-C ends it sooner")
+        provides = {n: i.provides if arguments.exercise else () for n, i in bench.instruments.items()}
+        _converse(made, clock, start_s + arguments.lasts, provides, over)
+    finally:
+        capture.begin(made, began)
+        for connection in made.values():
+            connection.driver.close()
+        capture.close()
     if capture.transcript.problem:
         return UsageError.exit_code  # and it was said
     print(arguments.output)
@@ -103,18 +109,22 @@ def _converse(
     clock: BusClock | RealClock,
     end_s: float,
     exercised: Mapping[str, Sequence[str]],
+    over: threading.Event,
 ) -> None:
     """Read every instrument that answered, once a second, after its capabilities in `exercised` were tried."""
     there = [connection for connection in made.values() if connection.audit is not None]
     for connection in there:
         _exercise(connection, exercised[connection.name])
-    while there:
+    while there and not over.is_set():
         next_s = clock.now() + EVERY_S
         for connection in there:
             connection.driver.read()
         if next_s > end_s:
             return
-        clock.sleep(next_s - clock.now())
+        if isinstance(clock, RealClock):
+            over.wait((next_s - clock.now()) / (clock.speed or 1.0))
+        else:
+            clock.sleep(next_s - clock.now())
 
 
 def _exercise(connection: Connection, provides: Sequence[str]) -> None:

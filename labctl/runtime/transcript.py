@@ -102,8 +102,10 @@ class Transcript:
         self._last_s = 0.0
 
     def begin(self, header: Header) -> None:
-        """Write the header and what has been heard before it was known."""
+        """Write the header and what has been heard before it was known. Beginning twice is fine."""
         with self._lock:
+            if self._head is not None:
+                return
             self._head = lambda part: _head(header.model_copy(update={"part": part}))
             self._next_part()
             early, self._early = self._early, []

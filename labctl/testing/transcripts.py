@@ -185,10 +185,13 @@ def _ask(driver: Driver, call: str) -> Any:
 
 
 def _answered(entries: list[Entry]) -> list[Entry]:
-    """Without a last call that has no answer: the capture was cut off while it was under way."""
+    """Without calls that have no answer: the capture was cut off while one was under way."""
     asked = [n for n, e in enumerate(entries) if e.sign == ASKED]
-    whole = not asked or any(e.sign == ANSWERED for e in entries[asked[-1] :])
-    return entries if whole else entries[: asked[-1]]
+    kept = entries[: asked[0]] if asked else entries
+    for start, end in zip(asked, [*asked[1:], len(entries)], strict=True):
+        call = entries[start:end]
+        kept = kept + call if any(e.sign == ANSWERED for e in call) else kept
+    return kept
 
 
 def _does_not_open(rest: list[Entry]) -> bool:

@@ -17,7 +17,7 @@ from labctl.runtime.folder import Lock, controller_of
 from labctl.runtime.transcript import ASKED, read_transcript
 from labctl.testing import replay
 from tests.runtime.live import live_bench
-from tests.runtime.test_served import served
+from tests.runtime.test_served import PURGE, served
 
 
 def test_a_simulated_bench_is_captured_in_virtual_time(
@@ -106,6 +106,33 @@ def test_a_real_bench_is_captured_over_its_wires_and_never_exercised(
             instrument.check()
 
 
+def test_ctrl_c_ends_a_capture_which_is_whole_nevertheless(tmp_path: Path) -> None:
+    file = tmp_path / "live.transcript"
+    with live_bench(tmp_path / "bench") as bench:
+        words = [
+            "capture",
+            "hotplate",
+            "nitrogen",
+            "--bench",
+            str(bench.folder),
+            "--for",
+            "9 h",
+            "-o",
+            str(file),
+        ]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "labctl", *words], stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("capturing hotplate, nitrogen for 32400 s")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        process.stderr.close()
+    for name in ("hotplate", "nitrogen"):
+        with replay(file, name) as instrument:
+            instrument.check()
+
+
 def test_a_controller_keeps_its_whole_conversation_and_leaves_it_whole(tmp_path: Path) -> None:
     folder, kept = tmp_path / "bench", tmp_path / "night"
     with served(folder):
@@ -115,7 +142,8 @@ def test_a_controller_keeps_its_whole_conversation_and_leaves_it_whole(tmp_path:
         while not (controller_of(folder) or {}).get("serving"):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        words = ["run", "3dp-nvp-c", "--bench", str(folder), "--yes", "--attended", "me"]
+        (tmp_path / "touch.yaml").write_text(PURGE)
+        words = ["run", str(tmp_path / "touch.yaml"), "--bench", str(folder), "--yes"]
         assert cli.main([*words, "--capture", str(kept)]) == 2
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(20) == 0
