@@ -61,6 +61,16 @@ def restart(arguments: Namespace) -> int:
     return _command("restart", arguments)
 
 
+def adopt(arguments: Namespace) -> int:
+    """What a panel says is wanted."""
+    return _command("adopt", arguments)
+
+
+def restore(arguments: Namespace) -> int:
+    """What labctl commanded is wanted."""
+    return _command("restore", arguments)
+
+
 def stop(arguments: Namespace) -> int:
     """End in order."""
     return _command("stop", arguments)

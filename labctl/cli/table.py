@@ -250,6 +250,8 @@ COMMANDS: tuple[Command, ...] = (
     control("resume", "go on after a pause"),
     control("hold", "hold temperature and gas where they are; RESTART goes on"),
     control("restart", "go on after a hold"),
+    control("adopt", "take a setpoint that somebody changed at a panel for the step's own; needs a reason"),
+    control("restore", "set again what labctl commanded, after somebody changed it at a panel"),
     control("stop", "end the run in order: cool down under gas"),
     control("abort", "end the run now: heat off, chambers made safe"),
     control("clear", "record cause and person after an abort"),

@@ -147,7 +147,9 @@ def _intent(state: BenchState, data: Data, event: Event) -> BenchState:
         case "source":
             state = _put_chamber(state, chamber, programmed_a=args["limit_a"], energised=True)
         case "stir":
-            state = _put_chamber(state, chamber, energised=True)
+            state = _put_chamber(state, chamber, energised=True, speed_rpm=args["speed_rpm"])
+        case "stir_off":
+            state = _put_chamber(state, chamber, speed_rpm=0.0)
         case _:
             pass
     step = data.get("step")
@@ -167,6 +169,9 @@ def _result(state: BenchState, data: Data, event: Event) -> BenchState:
     state = replace(state, pending=pending)
     if data["outcome"] == "ok" and command["verb"] in ("open_circuit", "stir_off"):
         state = _put_chamber(state, command["chamber"], programmed_a=0.0, energised=False)
+    if data["outcome"] == "ok" and command["verb"] == "audit":
+        still = tuple(n for n in state.chambers[command["chamber"]].unaudited if n != command["instrument"])
+        state = _put_chamber(state, command["chamber"], unaudited=still)
     state = _acknowledge(state, command, data["outcome"] == "ok")
     run = state.runs.get(command["stream"])
     step = run.active.get(command.get("step") or "") if run else None
@@ -216,13 +221,31 @@ def _tripped(state: BenchState, data: Data, event: Event) -> BenchState:
         latched, tripped_run = (*latched, data["guard"]), data["run"]
     if data.get("distrust"):
         distrusted = tuple(dict.fromkeys((*distrusted, data["distrust"])))
-    return _put_chamber(
-        state, data["chamber"], latched=latched, tripped_run=tripped_run, distrusted=distrusted
-    )
+    changes: Data = {"latched": latched, "tripped_run": tripped_run, "distrusted": distrusted}
+    if data.get("recheck"):
+        changes["unaudited"] = tuple(dict.fromkeys((*chamber.unaudited, data["recheck"])))
+    return _put_chamber(state, data["chamber"], **changes)
 
 
 def _trips_reset(state: BenchState, data: Data, event: Event) -> BenchState:
     return _put_chamber(state, data["chamber"], latched=(), tripped_run=None)
+
+
+def _adopted(state: BenchState, data: Data, event: Event) -> BenchState:
+    """The instrument's setpoint is what labctl commanded, and what the steps under way want."""
+    chamber, value = state.chambers[data["chamber"]], data["value"]
+    match data["argument"]:
+        case "target_c" if chamber.lease is not None:
+            state = _put_chamber(state, data["chamber"], lease=replace(chamber.lease, target_c=value))
+        case "flow_sccm" | "speed_rpm":
+            state = _put_chamber(state, data["chamber"], **{data["argument"]: value})
+        case _:
+            pass
+    for name in data["steps"]:
+        step = state.runs[event.stream].active[name]
+        adopted = {**step.data.get("adopted", {}), data["argument"]: value}
+        state = _put_step(state, event.stream, replace(step, data={**step.data, "adopted": adopted}))
+    return state
 
 
 def _safe_started(state: BenchState, data: Data, event: Event) -> BenchState:
@@ -318,6 +341,7 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "chamber_cold": _chamber_cold,
     "tripped": _tripped,
     "trips_reset": _trips_reset,
+    "adopted": _adopted,
     "safe_started": _safe_started,
     "safe_item": _safe_item,
     "safe_left": _safe_left,

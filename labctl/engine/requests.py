@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import alarms, procedure, safe, silencing
+from labctl.engine import alarms, procedure, reconcile, safe, silencing
 from labctl.engine.context import Context
 from labctl.engine.machine import COMMANDS, allowed_commands
 from labctl.engine.scan import Scan
@@ -22,6 +22,8 @@ SETTLED = {
 """States in which what is asked is so already: asking twice does no harm and is no mistake."""
 
 WHY = "say what the cause was (--reason)"
+
+OTHERS = {**silencing.VERBS, **reconcile.VERBS}
 
 NEVER_EXPIRE = frozenset({"stop", "abort"})
 
@@ -44,8 +46,8 @@ def handle(scan: Scan, request: Request) -> None:
                     "trips_reset", {"chamber": request.args["chamber"], "reason": request.args["reason"]}
                 )
                 alarms.reset(scan, request.args["chamber"], request.actor)
-            case verb if verb in silencing.VERBS:
-                silencing.VERBS[verb].carry_out(scan, request)
+            case verb if verb in OTHERS:
+                OTHERS[verb].carry_out(scan, request)
             case _:
                 _command(scan, request)
     outcome = f"accepted: {already}" if already else "accepted" if accepted else f"refused: {reason}"
@@ -75,8 +77,8 @@ def _refusal(scan: Scan, request: Request) -> str | None:
         return _cannot_believe(scan, request)
     if request.verb == "clear" and request.run is None:
         return _cannot_clear(scan, request)
-    if request.verb in silencing.VERBS:
-        return silencing.VERBS[request.verb].refusal(scan, request)
+    if request.verb in OTHERS:
+        return OTHERS[request.verb].refusal(scan, request)
     run = scan.state.runs.get(request.run or "")
     if run is None:
         return f"no run {request.run} on this bench"
@@ -109,7 +111,9 @@ def _cannot_go_on(scan: Scan, run: RunState) -> str | None:
         chamber = scan.state.chambers[rig.name]
         if chamber.safe is not None and not safe.is_done(chamber):
             return f"{rig.name} is still being made safe"
-    return "the e-stop is set" if scan.estopped else _barred(scan, run.plan_hash)
+    if scan.estopped:
+        return "the e-stop is set"
+    return reconcile.obstacle(scan, run) or _barred(scan, run.plan_hash)
 
 
 def _cannot_clear(scan: Scan, request: Request) -> str | None:

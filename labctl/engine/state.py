@@ -68,9 +68,10 @@ class ChamberState:
     """A chamber as labctl answers for it.
 
     run: whose steps use it, or None. atmosphere: of the present stage. energised: labctl has heated or driven it and
-    nobody has proven it cold since. purged: oxygen is proven washed out. flow_sccm: gas last commanded.
+    nobody has proven it cold since. purged: oxygen is proven washed out. flow_sccm, speed_rpm: last commanded.
     latched: guards that tripped and wait for CLEAR; tripped_run: whose RESET lets them go. distrusted: sensors
-    without a vote. safe: the safe state in progress, item by item. custody: what remains to be watched after it.
+    without a vote. unaudited: instruments that came back from a reset and were not audited since. safe: the safe state
+    in progress, item by item. custody: what remains to be watched after it.
     """
 
     run: str | None = None
@@ -79,11 +80,13 @@ class ChamberState:
     energised: bool = False
     purged: bool = False
     flow_sccm: float = 0.0
+    speed_rpm: float = 0.0
     programmed_a: float = 0.0
     lease: Lease | None = None
     latched: tuple[str, ...] = ()
     tripped_run: str | None = None
     distrusted: tuple[str, ...] = ()
+    unaudited: tuple[str, ...] = ()
     safe: Data | None = None
     custody: Data | None = None
 
@@ -131,4 +134,5 @@ def _run(data: Data) -> RunState:
 def _chamber(data: Data) -> ChamberState:
     lease = Lease(**data["lease"]) if data["lease"] else None
     lists = {"latched": tuple(data["latched"]), "distrusted": tuple(data["distrusted"])}
+    lists["unaudited"] = tuple(data.get("unaudited", ()))
     return ChamberState(**{**data, "lease": lease, **lists})

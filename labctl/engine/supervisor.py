@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from labctl.engine import cold, custody, guards, procedure, relief, safe, services
+from labctl.engine import cold, custody, guards, procedure, reconcile, relief, safe, services
 from labctl.engine.context import Context, Rig
 from labctl.engine.energy import watch_energy
+from labctl.engine.guards.commanded import is_dialled
 from labctl.engine.scan import Scan
 from labctl.engine.state import BenchState, ChamberState
 from labctl.engine.steps.gas import watch_purge
@@ -54,6 +55,8 @@ def advance(scan: Scan, rig: Rig) -> None:
     if chamber.safe is not None and not safe.is_done(chamber):
         safe.advance(scan, rig, chamber.run)
         chamber = scan.state.chambers[rig.name]
+    if chamber.unaudited:
+        reconcile.audit_again(scan, rig)
     run = scan.state.runs.get(chamber.run or "")
     if chamber.safe is not None and safe.is_done(chamber) and (run is None or run.end_state is not None):
         custody.open_or_release(scan, rig, chamber.safe["cause"], chamber.run)
@@ -127,8 +130,8 @@ def _renew(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
             _host_setpoint(scan, lease.from_c, lease.target_c, lease.ramp_k_per_min, lease.since_s),
             0.0,
         )
-        if scan.tally.get(f"{rig.name}/sent_c") == target:
-            return
+        if scan.tally.get(f"{rig.name}/sent_c") == target or is_dialled(scan, rig, chamber):
+            return  # there already, or somebody else set it: `panel_change` says so, and nobody fights
     else:
         return
     key = f"{rig.name}/renewed_s"

@@ -154,6 +154,12 @@ GUARD_NAMES = (
     "door",
     "room_oxygen",
     "room_co",
+    "controller_reset",
+    "flow_deviation",
+    "panel_change",
+    "no_heat",
+    "ramp_deviation",
+    "fired_too_long",
     "silent",
     "cell_limits",
 )

@@ -65,6 +65,8 @@ def carry_out(connection: Connection, command: Command) -> Result:
     """Execute one command; every way in which it can end has its outcome."""
     outcome: Outcome
     try:
+        if command.verb == "audit":
+            return _audited(connection, command)
         readback = connection.driver.execute(command.verb, command.args)
         return Result(command.id, "ok", "read back", readback)
     except RefusedError as error:
@@ -76,6 +78,13 @@ def carry_out(connection: Connection, command: Command) -> Result:
     except InstrumentError as error:
         outcome, detail = "failed", str(error)
     return Result(command.id, outcome, detail, {})
+
+
+def _audited(connection: Connection, command: Command) -> Result:
+    """Ask anew for all that safety rests on, as when it was connected."""
+    connection.audit = audit = connection.driver.audit()
+    wrong = "; ".join(f"{i.name} is {i.found}, wanted {i.wanted}" for i in audit.items if not i.ok)
+    return Result(command.id, "failed" if wrong else "ok", wrong or "audit passed", {})
 
 
 class Instruments(Protocol):

@@ -67,10 +67,11 @@ NEEDS_PHYSICS = frozenset(
 """Guards that hold readings against physics, which the hands of most tests do not obey."""
 
 
-def without_physics(bench: Bench) -> Bench:
-    """The bench without them: its temperatures may be anywhere, at once."""
+def without_physics(bench: Bench, *but: str) -> Bench:
+    """The bench without them (but those named): its temperatures may be anywhere, at once."""
+    gone = NEEDS_PHYSICS - set(but)
     chambers = {
-        n: c.model_copy(update={"guards": tuple(g for g in c.guards if g.guard not in NEEDS_PHYSICS)})
+        n: c.model_copy(update={"guards": tuple(g for g in c.guards if g.guard not in gone)})
         for n, c in bench.chambers.items()
     }
     return bench.model_copy(update={"chambers": chambers})
@@ -226,6 +227,12 @@ class Hands:
         """Commands of these verbs that went out, renewals apart."""
         return [c for c in self.commands if c.verb in verbs and not c.renewal]
 
+    def watch(self, guard: str, bench: Bench) -> None:
+        """From now on the bench has this guard too, which needs physics."""
+        self.bench = without_physics(bench, guard)
+        plans = [self.plan] if self.plan else []
+        self.context = compile_bench(self.bench, facts(self.bench, drivers()), plans)
+
     # -- what a test does --------------------------------------------------------------------------
 
     def image(self) -> Image:
@@ -256,6 +263,8 @@ class Hands:
         for command in decision.commands:
             if not command.renewal:
                 self._carry_out(command)
+            elif self.context.rigs[self.context.chamber_of[command.instrument]].host_ramp:
+                self.values[f"{command.instrument}.setpoint"] = command.args["target_c"]
         return decision
 
     def go(self, seconds: float) -> None:

@@ -206,7 +206,7 @@ def test_a_thermometer_that_is_not_ready_trips_only_while_it_heats() -> None:
 def test_nitrogen_below_80_percent_for_5_s_turns_the_heater_off_and_keeps_the_gas() -> None:
     hands = hot()
     hands.values["nitrogen.flow"] = 160.0
-    hands.go(30.0)
+    hands.go(10.0)
     assert hands.run.state == "RUNNING"
     hands.values["nitrogen.flow"] = 159.9
     hands.go(5.0)

@@ -183,7 +183,8 @@ def test_a_value_that_stays_at_a_steady_hold_is_believed() -> None:
     hands = ramping()
     climb(hands, 200.0, 0.2)
     hands.values["furnace.output"] = 15.0
-    hands.go(600.0)
+    hands.values["furnace.working_setpoint"] = 200.0
+    hands.go(700.0)
     assert trips(hands) == []
 
 

@@ -214,6 +214,34 @@ def _silence(hands: Hands) -> None:
     hands.silence((*rig.thermometers, rig.cycler)[-1] or rig.thermometers[-1])
 
 
+def _behind(by_k: float) -> Change:
+    def change(hands: Hands) -> None:
+        heater = _heater(hands)
+        hands.values[f"{heater}.working_setpoint"] = (hands.values[f"{heater}.temperature"] or 0.0) + by_k
+
+    return change
+
+
+def _dialled(by: float) -> Change:
+    """Somebody turns the setpoint of what works: of its heater or its stirrer."""
+
+    def change(hands: Hands) -> None:
+        chamber = next(n for n, c in hands.state.chambers.items() if c.run == "run-1")
+        rig = hands.context.rigs[chamber]
+        key = "hotplate.speed_setpoint" if rig.stirrer else f"{rig.heater}.setpoint"
+        hands.values[key] = (hands.values[key] or 0.0) + by
+
+    return change
+
+
+def _fired(times: float) -> Change:
+    def change(hands: Hands) -> None:
+        planned_s = hands.state.tally["run-1/tube/planned_s"]
+        hands.state.tally["run-1/tube/fired_s"] = times * planned_s
+
+    return change
+
+
 def _nothing(hands: Hands) -> None:
     """As it is."""
 
@@ -248,6 +276,12 @@ PROVOCATIONS: Mapping[str, Provocation] = {
     ),
     "room_co": Provocation(_set("io.room_co", 59.0), _set("io.room_co", 61.0), 2.0, "hold (cool)"),
     "silent": Provocation(_nothing, _silence, 60.0, "hold"),
+    "controller_reset": Provocation(_nothing, _set("furnace.manual", 1.0), 2.0, "hold (cool)"),
+    "flow_deviation": Provocation(_flow(219.0), _flow(221.0), 17.0, "hold (maintain)"),
+    "panel_change": Provocation(_dialled(0.4), _dialled(15.0), 60.0, "hold (maintain)"),
+    "no_heat": Provocation(_output(98.9), _output(99.1), 605.0, "hold (cool)"),
+    "ramp_deviation": Provocation(_behind(29.9), _behind(30.1), 620.0, "hold (cool)"),
+    "fired_too_long": Provocation(_fired(1.4), _fired(1.6), 2.0, "hold (cool)"),
     "cell_limits": Provocation(_set("cycler.voltage", 4.09), _set("cycler.voltage", 4.11), 10.0, "abort"),
 }
 """By guard. Every guard of a shipped bench has one."""

@@ -38,7 +38,7 @@ class Seen(NamedTuple):
     """What is wrong now, for the person at the furnace: what and where, the value and the limit that it broke.
 
     worst: the gravest action that this justifies. how: a hold keeps the heat ("maintain") or ends it ("cool").
-    distrust: a sensor without a vote from now on.
+    distrust: a sensor without a vote from now on. recheck: an instrument to audit again before anything heats.
     """
 
     message: str
@@ -47,6 +47,7 @@ class Seen(NamedTuple):
     worst: Action = TRIP
     how: Literal["maintain", "cool"] = "cool"
     distrust: str | None = None
+    recheck: str | None = None
 
 
 class Stage(NamedTuple):
@@ -171,5 +172,5 @@ def _note(scan: Scan, rig: Rig, guard: str, action: str, seen: Seen, *, latched:
         "limit": seen.bound,
         "latched": latched,
         "distrust": seen.distrust,
-    }
+    } | ({"recheck": seen.recheck} if seen.recheck else {})
     scan.emit("tripped", data, chamber.run)

@@ -59,17 +59,19 @@ def flow_proven(scan: Scan, rig: Rig) -> bool:
 
 
 def set_flow_if_needed(scan: Scan, run: RunState, step_id: str, gas: Gas | None, rig: Rig) -> bool:
-    """Command the gas of a step unless it flows so already. Whether a command went out.
+    """Command the gas of a step (or what was adopted for it) unless it flows so already. Whether a command went out.
 
     Never less than protective flow into a chamber that is not seen to be below T_gas_off.
     """
     if gas is None:
         return False
-    wanted = gas.flow_sccm
+    wanted = run.active[step_id].data.get("adopted", {}).get("flow_sccm", gas.flow_sccm)
     if max(scan.temperatures(rig), default=math.inf) >= limit("T_gas_off"):
         wanted = max(wanted, rig.protective_sccm)
     wanted = min(wanted, relief.cap_sccm(scan, rig))
-    if scan.state.chambers[rig.name].flow_sccm == wanted:
+    asked = scan.good(rig, gas.instrument, "flow_setpoint")
+    arrived = asked is None or abs(asked - wanted) <= max(0.5, 0.005 * wanted)
+    if scan.state.chambers[rig.name].flow_sccm == wanted and arrived:
         return False
     args = {"flow_sccm": wanted}
     scan.send(rig, gas.instrument, "set_flow", args, run=run.run_id, step=step_id)

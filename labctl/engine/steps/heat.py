@@ -39,7 +39,7 @@ def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> N
                 permissives.granted(scan, run, step, rig)
                 _start_segment(scan, run, state, step, rig)
         case "ramp":
-            if confirmed(scan, rig, state) and _in_band(scan, step, rig, _segment(state)):
+            if confirmed(scan, rig, state) and _in_band(scan, state, step, rig):
                 scan.phase(run, state, "soak")
             else:
                 _judge_rate(scan, run, state, step, rig)
@@ -62,20 +62,29 @@ def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig:
     told: dict[str, Any] = {"waits_for": []} if state.data.get("waits_for") else {}
     scan.phase(run, state, "ramp", segment=index, **told)
     scan.tally.pop(f"{run.run_id}/{step.id}/soak{index}_s/lost", None)
-    args = {"target_c": segment.target_c, "ramp_k_per_min": segment.ramp_k_per_min}
+    args = {"target_c": _target_c(state, step, index), "ramp_k_per_min": segment.ramp_k_per_min}
     until = state.entered_s + step.timeout_s + limit("held_max")
     scan.send(rig, step.heater, "heat", args, run=run.run_id, step=step.id, until_s=until)
 
 
-def _in_band(scan: Scan, step: Heat, rig: Rig, index: int) -> bool:
+def _target_c(state: StepState, step: Heat, index: int) -> float:
+    """Of the segment, or what a person adopted from the panel during it, which is never more."""
+    planned = step.segments[index].target_c
+    adopted: float = state.data.get("adopted", {}).get("target_c", planned)
+    return min(planned, adopted)
+
+
+def _in_band(scan: Scan, state: StepState, step: Heat, rig: Rig) -> bool:
     temperature = scan.good(rig, step.heater, "temperature")
-    return temperature is not None and abs(temperature - step.segments[index].target_c) <= step.band_k
+    return (
+        temperature is not None and abs(temperature - _target_c(state, step, _segment(state))) <= step.band_k
+    )
 
 
 def _soak(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
     index = _segment(state)
     key = f"{run.run_id}/{step.id}/soak{index}_s"
-    credit_s = scan.credit_s(rig) if _in_band(scan, step, rig, index) else 0.0
+    credit_s = scan.credit_s(rig) if _in_band(scan, state, step, rig) else 0.0
     soaked = scan.add(key, credit_s)
     lost = scan.add(f"{key}/lost", scan.dt_s - credit_s)
     segment = step.segments[index]
@@ -91,7 +100,9 @@ def _soak(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> 
     if soaked >= segment.hold_s:
         soaks = [*state.data.get("soaks", []), soaked]
         if index + 1 < len(step.segments):
-            scan.phase(run, state, "soak", segment=index + 1, soaks=soaks)
+            kept = {k: v for k, v in state.data.get("adopted", {}).items() if k != "target_c"}
+            told: dict[str, Any] = {"adopted": kept} if "adopted" in state.data else {}
+            scan.phase(run, state, "soak", segment=index + 1, soaks=soaks, **told)
             fresh = scan.state.runs[run.run_id].active[step.id]
             _start_segment(scan, run, fresh, step, rig)
         else:

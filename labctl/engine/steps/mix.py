@@ -19,14 +19,15 @@ def stir(scan: Scan, run: RunState, state: StepState, step: Stir, rig: Rig) -> N
         case "enter":
             scan.phase(run, state, "start")
             until = scan.now + step.timeout_s
-            args = {"speed_rpm": step.speed_rpm}
+            args = {"speed_rpm": _speed_rpm(state, step)}
             scan.send(rig, step.stirrer, "stir", args, run=run.run_id, step=step.id, until_s=until)
         case "start":
-            if confirmed(scan, rig, state) and _at_speed(scan, rig, step):
+            if confirmed(scan, rig, state) and _at_speed(scan, state, step, rig):
                 scan.phase(run, state, "stir")
         case "stir":
             stirred = scan.add(
-                f"{run.run_id}/{step.id}/stirred_s", scan.credit_s(rig) if _at_speed(scan, rig, step) else 0.0
+                f"{run.run_id}/{step.id}/stirred_s",
+                scan.credit_s(rig) if _at_speed(scan, state, step, rig) else 0.0,
             )
             if stirred >= step.duration_s:
                 scan.phase(run, state, "stop", stirred_s=stirred)
@@ -40,9 +41,15 @@ def stir(scan: Scan, run: RunState, state: StepState, step: Stir, rig: Rig) -> N
         procedure.fault(scan, run.run_id, reason, hold="cool")
 
 
-def _at_speed(scan: Scan, rig: Rig, step: Stir) -> bool:
-    speed = scan.good(rig, step.stirrer, "speed")
-    return speed is not None and abs(speed - step.speed_rpm) <= SPEED_TOLERANCE * step.speed_rpm
+def _speed_rpm(state: StepState, step: Stir) -> float:
+    """Of the step, or what a person adopted from the panel."""
+    speed: float = state.data.get("adopted", {}).get("speed_rpm", step.speed_rpm)
+    return speed
+
+
+def _at_speed(scan: Scan, state: StepState, step: Stir, rig: Rig) -> bool:
+    speed, wanted = scan.good(rig, step.stirrer, "speed"), _speed_rpm(state, step)
+    return speed is not None and abs(speed - wanted) <= SPEED_TOLERANCE * wanted
 
 
 def wait(scan: Scan, run: RunState, state: StepState, step: Wait, rig: Rig | None) -> None:

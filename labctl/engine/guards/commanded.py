@@ -1,0 +1,178 @@
+"""Guards on instruments that do something else than labctl commanded: a hand at the panel, a reset, a stuck valve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from labctl.engine.context import Rig, Watch
+from labctl.engine.guards.frame import HOLD, Guard, Seen, Stage
+from labctl.engine.scan import Scan
+from labctl.engine.state import ChamberState
+from labctl.model.limits import limit
+
+NEAR, NEAR_SHARE = 0.5, 0.005
+"""Within which a setpoint is the one that was commanded, in its unit and of its value (as `confirm` reads back)."""
+
+LOST_STEPS = 3.0
+"""Steps of a ramp that the host carries out may be lost on the way; the next one makes up for them (assumed)."""
+
+
+class Difference(NamedTuple):
+    """A setpoint that is not what labctl commanded. verb, argument: of the command that sets it."""
+
+    instrument: str
+    signal: str
+    wanted: float
+    found: float
+    verb: str
+    argument: str
+
+    def __str__(self) -> str:
+        return f"{self.instrument}: {self.signal} is {self.found:g}, labctl commanded {self.wanted:g}"
+
+
+def differences(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Difference]:
+    """Every target setpoint of a chamber that differs, of instruments that no command is on its way to.
+
+    Never the working setpoint, which moves. A heater that fell back is `controller_reset`'s; gas that is missing where
+    it is needed is the nitrogen guards'; a chamber that is made safe is told again by its safe state.
+    """
+    lease = chamber.lease
+    for one in _setpoints(scan, rig, chamber):
+        near = max(NEAR, NEAR_SHARE * one.wanted)
+        if rig.host_ramp and lease is not None and one.instrument == rig.heater:
+            near = max(near, LOST_STEPS * lease.ramp_k_per_min * rig.scan_s / 60.0)
+        if abs(one.found - one.wanted) > near and not _is_told(scan, one.instrument):
+            yield one
+
+
+def _setpoints(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Difference]:
+    """Each target setpoint that labctl answers for, beside what it commanded last."""
+    lease, made_safe = chamber.lease, chamber.safe is not None or chamber.custody is not None
+    if lease is not None and rig.heater is not None:
+        wanted = scan.tally.get(_names(rig.name).sent_c) if rig.host_ramp else lease.target_c
+        found = scan.good(rig, rig.heater, "setpoint")
+        if wanted is not None and found is not None and found > limit("instrument_off_c") + NEAR:
+            yield Difference(rig.heater, "setpoint", wanted, found, "heat", "target_c")
+    if chamber.flow_sccm > 0.0 and rig.gas is not None and not made_safe:
+        found = scan.good(rig, rig.gas, "flow_setpoint")
+        needed = limit("nitrogen_low_fraction") * chamber.flow_sccm if lease is not None else 0.0
+        if found is not None and found >= needed:
+            yield Difference(rig.gas, "flow_setpoint", chamber.flow_sccm, found, "set_flow", "flow_sccm")
+    if chamber.speed_rpm > 0.0 and rig.stirrer is not None and not made_safe:
+        found = scan.good(rig, rig.stirrer, "speed_setpoint")
+        if found is not None:
+            yield Difference(rig.stirrer, "speed_setpoint", chamber.speed_rpm, found, "stir", "speed_rpm")
+
+
+def is_dialled(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
+    """Somebody set the heater at its panel."""
+    return any(one.instrument == rig.heater for one in differences(scan, rig, chamber))
+
+
+class _Names(NamedTuple):
+    """In the tally and the image, made once. answered_s: when the heater was last known to follow labctl."""
+
+    sent_c: str
+    answered_s: str
+
+
+@cache
+def _names(chamber: str) -> _Names:
+    return _Names(f"{chamber}/sent_c", f"{chamber}/answered_s")
+
+
+@cache
+def _flags(heater: str) -> tuple[str, str]:
+    return f"{heater}.manual", f"{heater}.remote_fail"
+
+
+def _is_told(scan: Scan, instrument: str) -> bool:
+    """A command is on its way: what it reads may be from before."""
+    return any(command["instrument"] == instrument for command in scan.state.pending.values())
+
+
+def panel_change(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """A setpoint is not what labctl commanded, and no command is on its way: somebody else changed it.
+
+    labctl does not fight: it holds with the heat as it is, until a person says which of the two is to be.
+    """
+    first = next(differences(scan, rig, chamber), None)
+    if first is None:
+        return None
+    run = scan.state.runs.get(chamber.run or "")
+    if run is not None and run.state == "RESTARTING":
+        return None  # its step is about to say again what it wants
+    message = f"{first}. Adopt it with a reason, or restore it"
+    return Seen(message, first.found, first.wanted, how="maintain")
+
+
+def controller_reset(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """The heater's controller came back while it was to heat: in manual, at its fall-back, or out of its lease.
+
+    One that lost its lease because nobody reached it for that long has not been reset: silence has a guard of its own.
+    """
+    lease = chamber.lease
+    if lease is None or rig.heater is None:
+        return None
+    manual, failed = _flags(rig.heater)
+    image, tally = scan.image, scan.tally
+    setpoint = scan.good(rig, rig.heater, "setpoint")
+    fallback = limit("instrument_off_c") + NEAR
+    reading = image.get(failed)
+    lapsed = reading is not None and reading.value == 1.0
+    reading = image.get(manual)
+    taken = reading is not None and reading.value == 1.0
+    fell_back = setpoint is not None and setpoint <= fallback < lease.target_c and not lapsed
+    key = _names(rig.name).answered_s
+    if not (lapsed or taken or (fell_back and not rig.host_ramp)):
+        if setpoint is not None:
+            tally[key] = scan.now
+        return None
+    if scan.now <= lease.since_s + rig.scan_s or _is_told(scan, rig.heater):
+        return None
+    if lapsed and not taken and scan.now - tally.get(key, lease.since_s) >= (rig.lease_s or 0.0):
+        return None
+    how = "in manual" if taken else "out of its lease" if lapsed else f"at its fall-back of {setpoint:g} degC"
+    message = (
+        f"{rig.name}: {rig.heater} is {how} while labctl heats with it: reset, or taken over. Heater off"
+    )
+    return Seen(message, setpoint, lease.target_c, recheck=rig.heater)
+
+
+def flow_deviation(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
+    """Measured flow off the controller's own setpoint while it heats, to either side: its valve does not follow."""
+    if chamber.lease is None or chamber.flow_sccm == 0.0:
+        return None
+    flow, setpoint = scan.good(rig, rig.gas, "flow"), scan.good(rig, rig.gas, "flow_setpoint")
+    if flow is None or setpoint is None:
+        return None
+    bound = limit("flow_deviation", watch.tightened) * setpoint
+    if abs(flow - setpoint) <= bound or _is_told(scan, rig.gas or ""):
+        return None
+    message = f"{rig.name}: {rig.gas} measures {flow:.0f} sccm at a setpoint of {setpoint:.0f}: valve stuck?"
+    return Seen(message, flow, setpoint + (bound if flow > setpoint else -bound), how="maintain")
+
+
+GUARDS = (
+    Guard("controller_reset", controller_reset, (Stage(HOLD),), on_bad="hold", priority="high"),
+    Guard(
+        "flow_deviation",
+        flow_deviation,
+        (Stage(HOLD, "flow_deviation_for"),),
+        on_bad="hold",
+        priority="high",
+        hidden_by=("nitrogen_lost", "nitrogen_low"),
+    ),
+    Guard(
+        "panel_change",
+        panel_change,
+        (Stage(HOLD, "panel_scans"),),
+        on_bad="hold",
+        priority="high",
+        hidden_by=("controller_reset",),
+        bypass=True,
+    ),
+)
