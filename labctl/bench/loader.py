@@ -90,6 +90,7 @@ def check_bench(
     findings = [
         *_instruments(document, bench, entries),
         *_io(document, bench, entries),
+        *_gauges(document, bench),
         *_parts(document, bench),
         *_protections(document, bench),
         *(() if unprotected else _lacking(document, bench)),
@@ -195,6 +196,27 @@ def _lacking(document: Document, bench: Bench) -> Iterator[Finding]:
         yield document.finding(
             "BENCH-020", ("chambers", chamber), f"{chamber} lacks the {what} {name!r}", hint
         )
+
+
+def _gauges(document: Document, bench: Bench) -> Iterator[Finding]:
+    """A gauge is a wired pressure of a module, and tells contents only where the full pressure is known."""
+    for name, supply in bench.supplies.items():
+        if supply.gauge is None:
+            continue
+        module, _, signal = supply.gauge.partition(".")
+        instrument = bench.instruments.get(module)
+        at = ("supplies", name, "gauge")
+        if instrument is None or "io" not in instrument.provides or signal != "cylinder_pressure":
+            yield document.finding(
+                "BENCH-013",
+                at,
+                f"{supply.gauge!r} is no pressure of an I/O module",
+                "MODULE.cylinder_pressure",
+            )
+        elif supply.full_bar is None:
+            yield document.finding(
+                "BENCH-013", at, "a gauge says nothing without `full_bar`", "the pressure at `contents_l`"
+            )
 
 
 def _protections(document: Document, bench: Bench) -> Iterator[Finding]:

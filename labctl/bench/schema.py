@@ -90,11 +90,16 @@ class Chamber(Model):
 
 
 class Supply(Model):
-    """A gas supply: what it is and how much it held, in normal litres."""
+    """A gas supply: what it is and how much it held, in normal litres.
+
+    full_bar: the pressure at which it holds so much. gauge: the signal of an I/O module that reads its pressure.
+    """
 
     gas: str
     contents_l: float
     feeds: tuple[str, ...] = ()
+    full_bar: float | None = Field(default=None, gt=0.0)
+    gauge: str | None = None
 
 
 class Bench(Model):

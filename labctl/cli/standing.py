@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from labctl.engine.evolve import evolve, with_tally
-from labctl.engine.state import BenchState, ChamberState, RunState
+from labctl.engine.state import BenchState, ChamberState, RunState, StepState
 from labctl.model.events import Event
 from labctl.store.reader import Reader
 
@@ -25,8 +25,13 @@ def _chambers(events: list[Event]) -> list[str]:
     return sorted({e.data["chamber"] for e in events if e.data.get("chamber")})
 
 
+def _awaited(step: StepState) -> str:
+    names = step.data.get("waits_for")
+    return f": waits for {', '.join(names)}" if names else ""
+
+
 def phase_of(run: RunState) -> str:
     """What the run is doing, in words."""
     if run.active:
-        return ", ".join(f"{step.id} ({step.phase})" for step in run.active.values())
+        return ", ".join(f"{step.id} ({step.phase}{_awaited(step)})" for step in run.active.values())
     return run.end_state or "not started"

@@ -311,6 +311,33 @@ COMMANDS: tuple[Command, ...] = (
         group="Alarms",
     ),
     Command(
+        "gas",
+        "look after gas supplies",
+        group="Steer a run",
+        commands=(
+            Command(
+                "swap",
+                "tell labctl that another cylinder is on the line",
+                "labctl.cli.gas:swap",
+                (
+                    option("supply", metavar="SUPPLY", help="as the bench file names it"),
+                    option("--lot", metavar="LOT", required=True, help="what its label says"),
+                    option(
+                        "--pressure",
+                        metavar="BAR",
+                        type=positive_number,
+                        required=True,
+                        help="what its gauge shows",
+                    ),
+                    REASON,
+                    BY,
+                    BENCH,
+                ),
+                examples=("labctl gas swap nitrogen-cylinder --lot 4711 --pressure 198 --reason empty",),
+            ),
+        ),
+    ),
+    Command(
         "estop",
         "make everything safe now; asks nothing",
         "labctl.cli.control:estop",

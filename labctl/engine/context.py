@@ -63,6 +63,14 @@ class Watch(NamedTuple):
     pulse: Pulse | None = None
 
 
+class Cylinder(NamedTuple):
+    """A chamber's gas supply. litres_per_bar: None where the bench does not say at which pressure it is full."""
+
+    name: str
+    contents_l: float
+    litres_per_bar: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Rig:
     """A chamber with its instruments by what they do. Names of readings are "instrument.signal".
@@ -102,6 +110,7 @@ class Rig:
     io: Mapping[str, tuple[str, str]]
     exhaust_s: float | None
     dries: bool
+    supply: Cylinder | None
 
     @property
     def is_room(self) -> bool:
@@ -168,6 +177,14 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
     exhaust_s = 60.0 * wash_l / chamber.exhaust_l_per_min if chamber.exhaust_l_per_min else None
     maxima = [chamber.max_temperature_c, members[heater].limits.max_temperature_c if heater else None]
     io = {what: _io_signal(key) for what, key in chamber.io.items()}
+    supply = None
+    for cylinder, fed in bench.supplies.items():
+        if any(instrument in members for instrument in fed.feeds):
+            supply = Cylinder(
+                cylinder, fed.contents_l, fed.contents_l / fed.full_bar if fed.full_bar else None
+            )
+            if fed.gauge:
+                io["cylinder_pressure"] = _io_signal(fed.gauge)
     modules = {n: bench.instruments[n] for n, _ in io.values() if n not in members}
     max_age_s = {n: 2.5 * max(scan_s, i.every_s) for n, i in (members | modules).items()}
     pulses = [Pulse(n, f"{n}.{PULSE[i.provides[0]]}", max_age_s[n]) for n, i in members.items()]
@@ -199,6 +216,7 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         io=io,
         exhaust_s=exhaust_s,
         dries=first("solvent_dryer") is not None,
+        supply=supply,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from labctl.engine import procedure, services
+from labctl.engine import procedure, reserve, services
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
@@ -113,6 +113,18 @@ def _atmosphere(scan: Scan, run: RunState, step: Heat, rig: Rig) -> Iterator[Mis
         yield from _pressure(scan, rig)
 
 
+def _reserve(scan: Scan, run: RunState, step: Heat, rig: Rig) -> Iterator[Missing]:
+    contents = reserve.contents_l(scan, rig)
+    if contents is None or rig.supply is None or step.atmosphere != "inert":
+        return
+    hottest = max(segment.target_c for segment in step.segments)
+    needed = reserve.needed_l(scan, rig.supply.name, rig, hottest)
+    if contents < needed:
+        yield Missing(
+            "gas_reserve", f"{rig.supply.name} holds {contents:.0f} L; a cool-down needs {needed:.0f} L"
+        )
+
+
 def _pressure(scan: Scan, rig: Rig) -> Iterator[Missing]:
     pressure = scan.told(rig, "tube_pressure")
     if pressure is None:
@@ -129,4 +141,5 @@ _PERMISSIVES: tuple[Callable[[Scan, RunState, Heat, Rig], Iterator[Missing]], ..
     _room,
     _audit,
     _atmosphere,
+    _reserve,
 )

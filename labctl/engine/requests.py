@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import alarms, procedure, reconcile, safe, silencing
+from labctl.engine import alarms, cylinders, procedure, reconcile, safe, services, silencing
 from labctl.engine.context import Context
 from labctl.engine.machine import COMMANDS, allowed_commands
 from labctl.engine.scan import Scan
@@ -23,7 +23,8 @@ SETTLED = {
 
 WHY = "say what the cause was (--reason)"
 
-OTHERS = {**silencing.VERBS, **reconcile.VERBS}
+OTHERS = {**silencing.VERBS, **cylinders.VERBS, **reconcile.VERBS}
+"""What is asked besides the commands of a run."""
 
 NEVER_EXPIRE = frozenset({"stop", "abort"})
 
@@ -220,6 +221,9 @@ def _command(scan: Scan, request: Request) -> None:
     if request.verb == "start":
         for name in chambers_of(scan, scan.state.runs[request.run].plan_hash):
             scan.emit("chamber_taken", {"chamber": name, "run": request.run}, request.run)
+    if request.verb == "restart" and request.args.get("reason"):
+        for rig in procedure.rigs_of(scan, request.run):
+            services.person_says_clear(scan, rig)
     reason = str(request.args.get("reason") or f"{request.verb} by {request.actor}")
     procedure.command(
         scan, request.run, request.verb.upper(), reason=reason, actor=request.actor, person=True

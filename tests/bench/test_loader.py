@@ -59,6 +59,31 @@ def test_a_bundled_bench_is_sound(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "extraction: io.extraction\n",
+            "extracton: io.extraction\n",
+            "nothing protects by a signal 'extracton'",
+        ),
+        ("limiter: io.limiter", "limiter: oi.limiter", "'oi' is no I/O module"),
+        ("limiter: io.limiter", "limiter: furnace.limiter", "'furnace' is no I/O module"),
+        ("limiter: io.limiter", "limiter: io.limit", "io has no 'limit' of unit 1 wired"),
+        ("limiter: io.limiter", "limiter: io.tube_pressure", "io has no 'tube_pressure' of unit 1 wired"),
+        ("{watchdog_s: 30}", "{channels: {door: {input: 0}}}", "io has no 'limiter' of unit 1 wired"),
+        ("gauge: io.cylinder_pressure", "gauge: io.tube_pressure", "is no pressure of an I/O module"),
+        ("full_bar: 200, ", "", "a gauge says nothing without `full_bar`"),
+    ],
+)
+def test_a_protective_signal_that_nobody_tells_is_refused(old: str, new: str, said: str) -> None:
+    text = bundled_benches()["small"].read_text()
+    assert old in text
+    bench, findings = check_bench(text.replace(old, new, 1), "bench.yaml", ENTRIES)
+    assert bench is None
+    assert said in " ".join(f.message for f in findings if f.rule == "BENCH-013")
+
+
+@pytest.mark.parametrize(
     ("old", "new", "rule", "said", "hint"),
     [
         ("driver: binder", "driver: bindr", "BENCH-001", "no driver 'bindr'", "did you mean binder?"),

@@ -44,7 +44,7 @@ def bundled(name: str) -> Bench:
 
 AROUND = (
     "limiter", "estop_contact", "tube_pressure", "tube_integrity", "extraction", "water", "contactor", "door",
-    "room_oxygen", "room_co",
+    "room_oxygen", "room_co", "gas_reserve",
 )  # fmt: skip
 """Guards that need an I/O module, or that turn a step of oxygen into more than a hold."""
 
@@ -58,7 +58,8 @@ def bare(name: str) -> Bench:
         for n, c in bench.chambers.items()
     }
     instruments = {n: i for n, i in bench.instruments.items() if "io" not in i.provides}
-    return bench.model_copy(update={"chambers": chambers, "instruments": instruments})
+    supplies = {n: s.model_copy(update={"gauge": None}) for n, s in bench.supplies.items()}
+    return bench.model_copy(update={"chambers": chambers, "instruments": instruments, "supplies": supplies})
 
 
 NEEDS_PHYSICS = frozenset(

@@ -220,6 +220,30 @@ def test_a_dryer_heats_again_only_after_its_exhaust_drew_five_volumes() -> None:
     assert len(hands.sent("heat")) == heats + 1
 
 
+def test_where_nobody_measured_the_exhaust_a_person_says_that_a_dryer_is_clear() -> None:
+    bench = bundled("small")
+    oven = bench.chambers["drying-oven"].model_copy(update={"exhaust_l_per_min": None})
+    bench = bench.model_copy(update={"chambers": {**bench.chambers, "drying-oven": oven}})
+    hands = Hands(dry(), bench=bench)
+    hands.start()
+    hands.phase("dry", "ramp")
+    hands.scan()
+    hands.values["io.extraction"] = 0.0
+    hands.until(lambda: hands.run.state == "HELD", 100.0)
+    hands.values["io.extraction"] = 1.0
+    hands.go(600.0)
+    assert hands.ask("restart")[1]
+    heats = len(hands.sent("heat"))
+    hands.go(600.0)
+    assert len(hands.sent("heat")) == heats
+    assert hands.step("dry").data["waits_for"] == ["exhaust"]
+    assert hands.ask("hold")[1]
+    hands.until(lambda: hands.run.state == "HELD", 100.0)
+    assert hands.ask("restart", reason="aired for an hour, no smell")[1]
+    hands.go(30.0)
+    assert len(hands.sent("heat")) == heats + 1
+
+
 # -- the room --------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from labctl.engine.context import Rig
-from labctl.engine.guards import cell, commanded, comms, firing, gas, plausible, pressure, room, thermal
+from labctl.engine.guards import (
+    cell,
+    commanded,
+    comms,
+    firing,
+    gas,
+    plausible,
+    pressure,
+    reserve,
+    room,
+    thermal,
+)
 from labctl.engine.guards.frame import Guard, judge, rest
 from labctl.engine.scan import Scan
 from labctl.model.limits import GUARD_NAMES
@@ -16,7 +27,7 @@ from labctl.model.limits import GUARD_NAMES
 GUARDS: Mapping[str, Guard] = {
     name: guard
     for name in GUARD_NAMES
-    for module in (thermal, plausible, gas, room, pressure, commanded, firing, comms, cell)
+    for module in (thermal, plausible, gas, room, pressure, reserve, commanded, firing, comms, cell)
     for guard in module.GUARDS
     if guard.name == name
 }

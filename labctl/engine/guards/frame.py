@@ -37,7 +37,8 @@ Tightened = Mapping[str, float]
 class Seen(NamedTuple):
     """What is wrong now, for the person at the furnace: what and where, the value and the limit that it broke.
 
-    worst: the gravest action that this justifies. how: a hold keeps the heat ("maintain") or ends it ("cool").
+    worst: the gravest action that this justifies. how: a hold keeps the heat ("maintain"), ends it
+    ("cool"), or is a controlled stop of the run ("stop").
     distrust: a sensor without a vote from now on. recheck: an instrument to audit again before anything heats.
     """
 
@@ -45,7 +46,7 @@ class Seen(NamedTuple):
     value: float | None = None
     bound: float = 0.0
     worst: Action = TRIP
-    how: Literal["maintain", "cool"] = "cool"
+    how: Literal["maintain", "cool", "stop"] = "cool"
     distrust: str | None = None
     recheck: str | None = None
 
@@ -135,7 +136,11 @@ def _has_lasted(scan: Scan, stage: Stage, timer: str, watch: Watch) -> bool:
 def _hold(scan: Scan, rig: Rig, guard: str, seen: Seen) -> None:
     chamber = scan.state.chambers[rig.name]
     run = scan.state.runs.get(chamber.run or "")
-    if run is not None and procedure.accepts(run, "HOLD"):
+    if seen.how == "stop":
+        if run is not None and procedure.accepts(run, "STOP"):
+            _note(scan, rig, guard, "stop", seen, latched=False)
+            procedure.command(scan, run.run_id, "STOP", reason=seen.message, actor=f"guard {guard}")
+    elif run is not None and procedure.accepts(run, "HOLD"):
         _note(scan, rig, guard, f"hold ({seen.how})", seen, latched=False)
         procedure.command(
             scan, run.run_id, "HOLD", reason=seen.message, actor=f"guard {guard}", hold=seen.how

@@ -33,6 +33,8 @@ def watch_purge(scan: Scan, rig: Rig) -> None:
     scan.lasting(f"{name}/flow_ok_s", flowing)
     if flow is not None and flow > 0.0:
         scan.add(f"{name}/gas_l", flow * scan.dt_s / 60e3)
+        if rig.supply is not None:
+            scan.add(f"supply/{rig.supply.name}/used_l", flow * scan.dt_s / 60e3)
     if flowing and flow is not None:
         scan.add(washed, flow * scan.credit_s(rig) / 60.0)
         scan.tally.pop(f"{name}/no_flow_s", None)
