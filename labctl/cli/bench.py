@@ -59,7 +59,7 @@ def check(arguments: Namespace) -> int:
         for chamber in bench.chambers
         for signal, what in lost(bench, chamber).items()
     ]
-    problems = [*_problems(told, folder), *_of_protocols(cast), *_standing(folder)]
+    problems = [*_problems(told, folder), *_of_protocols(cast), *_standing(folder, bench)]
     silent = any(device["reachable"] is False for device in told)
     code = InstrumentError.exit_code if silent else ValidationError.exit_code if problems else 0
     if arguments.json:
@@ -162,7 +162,7 @@ def _of_protocols(cast: list[dict[str, Any]]) -> Iterator[str]:
             yield from protocol["lacking"]
 
 
-def _standing(folder: Path) -> Iterator[str]:
+def _standing(folder: Path, bench: Bench) -> Iterator[str]:
     """What its memory says against a start."""
     if (folder / ESTOP).exists():
         yield "the e-stop is set; `labctl clear --reason ...` takes it back"
@@ -170,6 +170,10 @@ def _standing(folder: Path) -> Iterator[str]:
         return
     with Reader.open(folder / DATABASE) as reader:
         state = standing(reader)
+        was = reader.identity().simulated
+    if was != bench.simulated:
+        kinds = {True: "simulated", False: "real"}
+        yield f"its record is of a {kinds[was]} bench, and its addresses are {kinds[bench.simulated]} now"
     for name, chamber in state.chambers.items():
         if chamber.custody:
             yield f"{name} is in custody since {chamber.custody['cause']}"

@@ -136,7 +136,7 @@ def _tell_device(device: Mapping[str, Any]) -> None:
     )
     if device["problem"]:
         print(f"  UNREACHABLE: {device['problem']}")
-    print(f"  {_permission(device['commissioned'])}")
+    print(f"  {_permission(device)}")
     if audit := device["audit"]:
         identity = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in audit["identity"].items())
         made = device["audited_utc_ms"]
@@ -161,11 +161,12 @@ def _reading(seen: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return seen["signal"], value, seen["quality"], age
 
 
-def _permission(commissioned: Mapping[str, Any]) -> str:
+def _permission(device: Mapping[str, Any]) -> str:
+    commissioned = device["commissioned"]
     if commissioned["against"]:
         return f"NOT to be energised: {commissioned['against']}"
     if not commissioned["needed"]:
-        return "needs no commissioning"
+        return "needs no commissioning" + (", being simulated" if device["simulated"] else "")
     return f"commissioned by {commissioned['by']}, until {commissioned['expires']}"
 
 

@@ -23,6 +23,7 @@ from labctl.protocol.rules.protection import lost
 from labctl.runtime.commissioned import keep
 from labctl.runtime.folder import ESTOP, Lock, controller_of
 from labctl.runtime.serve import open_store
+from labctl.store import Store
 from tests.runtime.live import LiveBench, commission, live_bench
 
 Labctl = Callable[..., tuple[int, str, str]]
@@ -190,6 +191,15 @@ def test_custody_and_a_trip_that_nobody_cleared_keep_it_from_running(
         "drying-oven has tripped (stuck_heater); clear and reset that run",
         "tube is in custody since abort",
     ]
+
+
+def test_a_record_of_a_simulated_bench_keeps_a_real_one_from_running(
+    bench: LiveBench, labctl: Labctl
+) -> None:
+    (bench.folder / "labctl.db").unlink()
+    Store.create(bench.folder / "labctl.db", bench="small", bench_yaml="", simulated=True).close()
+    problem = "its record is of a simulated bench, and its addresses are real now"
+    assert check(labctl, bench, 3)["problems"][-1] == problem
 
 
 def test_while_a_controller_owns_it_its_record_answers_and_nobody_else_may(
