@@ -49,7 +49,13 @@ def keep_gas(scan: Scan, rig: Rig) -> None:
     chamber, asked = scan.state.chambers[rig.name], f"{rig.name}/gas_asked_s"
     setpoint = scan.good(rig, rig.gas, "flow_setpoint")
     lost = setpoint is not None and setpoint < limit("nitrogen_low_fraction") * chamber.flow_sccm
-    if not lost or rig.gas is None or scan.now - scan.tally.get(asked, -math.inf) < limit("item_retry"):
+    count = f"{rig.name}/gas_unset_n"
+    if not lost or rig.gas is None:
+        scan.tally.pop(count, None)
+        return
+    # what was commanded in this very scan is not read back before the next
+    seen = scan.add(count, 1.0) >= limit("trip_scans")
+    if not seen or scan.now - scan.tally.get(asked, -math.inf) < limit("item_retry"):
         return
     scan.tally[asked] = scan.now
     args = {"flow_sccm": chamber.flow_sccm}
