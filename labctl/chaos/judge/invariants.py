@@ -68,7 +68,7 @@ def gas_returns(o: Observer) -> str | None:
     s = o.now
     assert s is not None
     dry = s.flow_sccm < FLOW_TOLERANCE * o.bounds.protective_sccm and s.tube_c > T_GAS_OFF_C + TOLERANCE_K
-    hindered = dry and any(role == "gas" for role, _ in s.acting)
+    hindered = dry and any(role == "gas" or kind == "cylinder_empty" for role, kind in s.acting)
     if o.lasting("gas_returns", dry and not hindered and bool(o.asked_flows)) > PERSON_S:
         return f"{s.flow_sccm:.0f} sccm of N2 at {s.tube_c:.0f} degC, and nothing hinders more"
     return None
@@ -143,7 +143,7 @@ def safe_state_is_whole(o: Observer) -> str | None:
     if "furnace" in o.heating and o.deaf_s.get("furnace", -UNSETTLED_S) < since - UNSETTLED_S:
         return "heat off was not asked for"
     flow = max((flow for t_s, flow in o.asked_flows if t_s >= since), default=0.0)
-    if o.acts("gas", "exhaust_blocked"):
+    if s.t_s - o.blocked_s < PERSON_S:
         return None
     if flow < o.bounds.protective_sccm and o.deaf_s.get("gas", -UNSETTLED_S) < since - UNSETTLED_S:
         return f"{flow:.0f} sccm were asked for at {s.tube_c:.0f} degC"
@@ -219,12 +219,12 @@ EACH_SECOND: Mapping[str, Callable[[Observer], str | None]] = {
 def gas_is_never_commanded_away(o: Observer, role: str, asked: Asked, t_s: float) -> str | None:
     """I5: no flow below protective_flow is commanded while the tube is above T_gas_off.
 
-    A blocked exhaust excuses, and so does a command for more than before: what was stepped down for it comes back.
+    A blocked exhaust excuses, and so does the minute after it, in which what was stepped down for it comes back.
     """
-    if role != "gas" or asked.what != "flow" or o.now is None or o.acts("gas", "exhaust_blocked"):
+    if role != "gas" or asked.what != "flow" or o.now is None or t_s - o.blocked_s < PERSON_S:
         return None
     hot = o.now.tube_c > T_GAS_OFF_C + TOLERANCE_K
-    if hot and asked.value < o.bounds.protective_sccm and asked.value <= o.flow_sccm:
+    if hot and asked.value < o.bounds.protective_sccm:
         return f"{asked.value:.0f} sccm asked for at {o.now.tube_c:.0f} degC"
     return None
 

@@ -5,6 +5,7 @@ It imports neither engine nor drivers; its numbers are its own, taken from the s
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -91,7 +92,8 @@ class Observer:
     leases: by role, what the journal allows; lapsed: what it last allowed, until when. latched: guards that have
     tripped, by chamber. states: of runs. washed_cm3: true volume since the last interruption.
     soaked_s: seconds that the sample really spent at each soak, by (target, band). safe_s: when the hot tube was last
-    begun to be made safe; ended_s: when a run ended. deaf_s: by role, when its wire or itself was last
+    begun to be made safe; ended_s: when a run ended; blocked_s: when
+    the exhaust was last blocked. deaf_s: by role, when its wire or itself was last
     disturbed. past: faults so far.
     """
 
@@ -120,6 +122,7 @@ class Observer:
     asked_flows: list[tuple[float, float]] = field(default_factory=list)
     safe_s: float | None = None
     ended_s: float | None = None
+    blocked_s: float = -math.inf
     deaf_s: dict[str, float] = field(default_factory=dict)
     words: list[Said] = field(default_factory=list)
     _since: dict[str, float] = field(default_factory=dict)
@@ -149,6 +152,8 @@ class Observer:
         self.now = sample
         self.past |= sample.acting
         if sample.acting:
+            if ("gas", "exhaust_blocked") in sample.acting:
+                self.blocked_s = sample.t_s
             self.deaf_s.update({role: sample.t_s for role, kind in sample.acting if kind not in MATTER})
         if sample.flow_sccm < 0.5 * self.bounds.protective_sccm:
             self._dry_s += 1.0
