@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from labctl.engine import alarms, procedure, safe, supervisor
+from labctl.engine import alarms, procedure, returns, safe, supervisor
 from labctl.engine.context import Context
 from labctl.engine.evolve import with_tally
 from labctl.engine.machine import ACTING
@@ -154,6 +154,7 @@ def _advance_run(scan: Scan, run_id: str) -> None:
         _advance_steps(scan, run)
     elif run.end_state is None or run.state in ACTING:
         procedure.advance(scan, run)
+        returns.watch(scan, scan.state.runs[run_id])
 
 
 def _advance_steps(scan: Scan, run: RunState) -> None:

@@ -1,0 +1,101 @@
+"""Nitrogen that failed and is back: the run goes on by itself within bounds, and waits for a person outside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.bench import Hands
+from tests.engine.test_guards import hot
+from tests.engine.test_trips import furnace
+
+
+def outage(seconds: float, *, to_c: float = 300.0, hands: Hands | None = None) -> Hands:
+    """Hot at 300 degC; nitrogen fails for so long, and the tube cools meanwhile."""
+    hands = hands or hot(bench="standard")
+    hands.nitrogen(False)
+    hands.go(seconds)
+    hands.nitrogen(True)
+    hands.at(to_c)
+    return hands
+
+
+def test_a_short_outage_ends_in_a_restart_by_itself_a_minute_after_the_flow_is_back() -> None:
+    hands = outage(40.0)
+    back = hands.now
+    hands.until(lambda: hands.run.state == "HELD", 30.0)
+    hands.until(lambda: hands.run.state == "RUNNING", 70.0)
+    assert 60.0 <= hands.now - back <= 63.0
+    assert hands.run.actor == "labctl"
+    assert "the run goes on by itself (1 of 2)" in (hands.run.reason or "")
+    assert hands.state.alarms["tube/returned"]["state"] == "RTN_UNACK"
+    hands.go(5.0)
+    assert hands.step("heat").phase == "permissives"  # the purge is proven again before anything heats
+    assert hands.tube.lease is None
+
+
+def test_it_goes_on_twice_and_the_third_time_waits_for_a_person() -> None:
+    hands = hot(bench="standard")
+    for _ in range(2):
+        outage(20.0, hands=hands)
+        hands.until(lambda: hands.run.state == "RUNNING", 200.0)
+        hands.go(5.0)
+    outage(20.0, hands=hands)
+    hands.go(200.0)
+    assert hands.run.state == "HELD"
+    assert hands.ask("restart")[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "to_c", "goes_on"),
+    [(58.0, 275.1, True), (58.0, 274.9, False), (63.0, 300.0, False)],
+)
+def test_a_long_outage_or_much_heat_lost_waits_for_a_person(
+    seconds: float, to_c: float, goes_on: bool
+) -> None:
+    hands = outage(seconds, to_c=to_c)
+    hands.go(120.0)
+    assert (hands.run.state == "RUNNING") is goes_on
+
+
+@pytest.mark.parametrize("ppm", [101.0, None])
+def test_without_low_oxygen_by_a_good_reading_it_waits_for_a_person(ppm: float | None) -> None:
+    hands = hot(bench="standard")
+    if ppm is None:
+        hands.absent.add("oxygen.oxygen")
+    else:
+        hands.values["oxygen.oxygen"] = ppm
+    outage(20.0, hands=hands)
+    hands.go(10.0)
+    hands.go(70.0)
+    assert hands.run.state == "HELD"
+
+
+def test_flow_that_is_not_steady_for_a_minute_is_not_back() -> None:
+    hands = outage(20.0)
+    for _ in range(4):
+        hands.go(50.0)
+        hands.values["nitrogen.flow"] = 179.0
+        hands.scan()
+        hands.values["nitrogen.flow"] = 200.0
+    hands.go(300.0)
+    assert hands.run.state == "HELD"  # by the last time that it came back the outage was too long
+
+
+def test_a_person_who_held_the_run_is_the_one_who_lets_it_go_on() -> None:
+    hands = hot(bench="standard")
+    assert hands.ask("hold")[1]
+    hands.until(lambda: hands.run.state == "HELD", 10.0)
+    outage(20.0, hands=hands)
+    hands.go(200.0)
+    assert hands.run.state == "HELD"
+
+
+def test_a_supply_that_fails_for_seconds_costs_no_run() -> None:
+    with furnace(100.0) as hot_:
+        hot_.fault("nitrogen", "supply_lost")
+        hot_.go(9.0)
+        assert hot_.truth("furnace", "heater_w") == 0.0
+        hot_.faults.clear("nitrogen")
+        hot_.until(lambda: hot_.rehearsal.ended("run-1"), 20_000.0)
+        assert [s["actor"] for s in hot_.of("state_changed") if s["trigger"] == "RESTART"] == ["labctl"]
+        assert hot_.run.end_state == "COMPLETE"
