@@ -8,11 +8,11 @@ from typing import Any
 
 from labctl.cli.terminal import print_json, print_table
 from labctl.errors import UsageError, ValidationError
-from labctl.model.quantity import dimension_of, parse
-from labctl.protocol.batch import Batch, Line, Unit, batch, preparation_of
+from labctl.protocol.batch import Batch, Line, batch, preparation_of
 from labctl.protocol.chemistry import formula, molar_mass
 from labctl.protocol.cookbook import find_recipe, recipes
 from labctl.protocol.reaction import Reaction
+from labctl.protocol.recipe import Unit
 
 GAS_L_PER_MOL = 24.465
 """Of an ideal gas at 25 degC and 101.325 kPa (derived: RT/p)."""
@@ -138,7 +138,12 @@ def _data(b: Batch) -> dict[str, Any]:
         "capacity_mah_per_g": b.recipe.capacity_mah_per_g,
         "charge": b.recipe.charge,
         "gives_off_mmol": {species: 1000 * b.off_gas_mol(species) for species in b.reaction.gives},
-        "reference": reference.model_dump() if reference else None,
+        "reference": reference
+        and {
+            "source": reference.source,
+            "molar_mass_g_per_mol": reference.molar_mass_g_per_mol,
+            "capacity_mah_per_g": reference.capacity_mah_per_g,
+        },
         "reagents": [
             {
                 "name": name,
@@ -151,6 +156,7 @@ def _data(b: Batch) -> dict[str, Any]:
                 "volume_ml": line.volume_ml,
                 "tolerance_pct": line.tolerance_pct,
                 "provenance": line.reagent.provenances,
+                "reference": _reference_data(b, name),
                 "unit": line.unit,
                 "wanted": b.wanted(name),
                 "to_add": b.to_add(name),
@@ -159,6 +165,13 @@ def _data(b: Batch) -> dict[str, Any]:
             for name, line in b.lines.items()
         ],
     }
+
+
+def _reference_data(b: Batch, name: str) -> dict[str, Any] | None:
+    if name not in (beside := b.beside_reference()):
+        return None
+    said, off = beside[name]
+    return {"value": said.value, "unit": said.unit, "off_pct": off}
 
 
 def _weighing_data(b: Batch, name: str) -> dict[str, Any] | None:
@@ -173,24 +186,15 @@ def _weighing_data(b: Batch, name: str) -> dict[str, Any] | None:
     }
 
 
-def _deviations(b: Batch) -> dict[str, tuple[float, Unit, float]]:
-    """Of each reagent with a reference: what that says for this mass, its unit, and how far off we are, percent."""
-    found: dict[str, tuple[float, Unit, float]] = {}
-    for name, text in b.recipe.reference.amounts.items() if b.recipe.reference else ():
-        unit: Unit = "mL" if dimension_of(text) == "volume" else "g"
-        said = parse(text, "volume" if unit == "mL" else "mass") * b.product_g
-        found[name] = (said, unit, 100 * (b.lines[name].amount(unit) / said - 1))
-    return found
-
-
 def _reference(b: Batch) -> dict[str, tuple[str, str]]:
-    return {name: (_shown(said, unit), f"{off:+.3f} %") for name, (said, unit, off) in _deviations(b).items()}
+    beside = b.beside_reference().items()
+    return {name: (_shown(said.value, said.unit), f"{off:+.3f} %") for name, (said, off) in beside}
 
 
 def _furthest(b: Batch) -> str:
     if b.recipe.reference is None:
         return "-"
-    off = {name: abs(percent) for name, (_, _, percent) in _deviations(b).items()}
+    off = {name: abs(percent) for name, (_, percent) in b.beside_reference().items()}
     off["molar mass"] = abs(
         100 * (b.recipe.molar_mass.g_per_mol / b.recipe.reference.molar_mass_g_per_mol - 1)
     )
@@ -221,12 +225,7 @@ def _carbon_monoxide_mg(b: Batch) -> float:
 
 
 def _equation(b: Batch, reaction: Reaction) -> str:
-    left = dict(reaction.takes)
-    for name, line in b.lines.items():
-        amount = line.reagent.amount
-        if amount and amount.value.unit == "mol" and amount.value.of in left:
-            left[name] = amount.value.amount * left[amount.value.of]
-    takes = {str(b.recipe.reagents[name].formula.value): moles for name, moles in left.items()}
+    takes = {str(b.recipe.reagents[name].formula.value): moles for name, moles in reaction.takes.items()}
     gives = {str(reaction.product): Fraction(1), **reaction.gives}
     return " -> ".join(
         " + ".join(f"{f'{_number(float(n))} ' if n != 1 else ''}{species}" for species, n in side.items())

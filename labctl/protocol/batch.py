@@ -7,19 +7,20 @@ A chelator, polymer or solvent makes no product, and only follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 from labctl.errors import UsageError
-from labctl.model.quantity import QuantityError, dimension_of, parse
-from labctl.protocol.chemistry import formula, molar_mass
+from labctl.model.quantity import QuantityError
+from labctl.protocol.chemistry import Formula, formula, molar_mass
 from labctl.protocol.diagnosis import nearest
-from labctl.protocol.reaction import Atoms, BalanceError, Reaction, balance
-from labctl.protocol.recipe import Reagent, Recipe
+from labctl.protocol.reaction import BalanceError, Reaction, balance
+from labctl.protocol.recipe import Measured, Reagent, Recipe, Unit, measured
 
-Unit = Literal["g", "mL"]
+LEAST_G, MOST_G = 1e-3, 1e4
+"""Between what a balance resolves and what a laboratory holds (assumed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Line:
 
     @property
     def unit(self) -> Unit:
-        """How it is taken: solids and what counts as a precursor by weight, solutions and solvents by volume."""
+        """How it is taken: solutions and solvents by volume, everything else by weight."""
         poured = self.reagent.form == "solution" or self.reagent.role == "solvent"
         return "mL" if poured else "g"
 
@@ -105,17 +106,26 @@ class Batch:
         is no mass or volume above zero.
         """
         line = self.lines[self._known(name)]
+        try:
+            taken = measured(reading)
+        except QuantityError as error:
+            raise QuantityError(f"{line.name}: {error.reason}", error.hint) from None
         if line.name in self.weighings:
             raise UsageError(f"{line.name} is given twice; give what was taken in all")
-        unit: Unit = "mL" if dimension_of(reading) == "volume" else "g"
-        planned = line.amount(unit)
-        read = parse(reading, "volume" if unit == "mL" else "mass")
-        if read <= 0:
-            raise QuantityError(f"{line.name}: {reading} is nothing", "leave out what is still to be weighed")
-        weighing = Weighing(line.name, planned * self.scale, read, unit, line.tolerance_pct)
-        taken = replace(self, weighings={**self.weighings, line.name: weighing})
-        factors = [taken._factor(n) for n in taken.weighings if self.lines[n].reagent.role == "precursor"]
-        return replace(taken, scale=max(factors, default=1.0))
+        wanted = line.amount(taken.unit) * self.scale
+        weighing = Weighing(line.name, wanted, taken.value, taken.unit, line.tolerance_pct)
+        after = replace(self, weighings={**self.weighings, line.name: weighing})
+        factors = [after._factor(n) for n in after.weighings if self.lines[n].reagent.role == "precursor"]
+        return replace(after, scale=max(factors, default=1.0))
+
+    def beside_reference(self) -> dict[str, tuple[Measured, float]]:
+        """Of each reagent with a reference: what that says for this mass, and by how many percent we are off."""
+        said = self.recipe.reference.amounts if self.recipe.reference else {}
+        scaled = {name: Measured(each.value * self.product_g, each.unit) for name, each in said.items()}
+        return {
+            name: (each, 100 * (self.lines[name].amount(each.unit) / each.value - 1))
+            for name, each in scaled.items()
+        }
 
     def off_gas_mol(self, species: str) -> float:
         """Moles of a species that the main reaction gives off."""
@@ -137,8 +147,10 @@ class Batch:
 def batch(recipe: Recipe, product_g: float | None = None) -> Batch:
     """What a recipe takes for `product_g` grams (default: as it says). Raises BalanceError or QuantityError."""
     grams = recipe.product.mass.value if product_g is None else product_g
-    if grams <= 0:
-        raise QuantityError("a mass of zero makes nothing", "give a mass above zero, e.g. 1 g")
+    if not LEAST_G <= grams <= MOST_G:
+        raise QuantityError(
+            f"{grams:g} g of product cannot be weighed", f"from {LEAST_G:g} g to {MOST_G:g} g"
+        )
     if recipe.charge:
         product = recipe.product.formula.value
         raise BalanceError("", f"the oxidation states of {product} add up to {recipe.charge:+d}, not to zero")
@@ -153,31 +165,44 @@ def batch(recipe: Recipe, product_g: float | None = None) -> Batch:
 
 
 def reaction_of(recipe: Recipe) -> Reaction:
-    """How the product is made of its precursors. Raises BalanceError."""
+    """How the product is made of its precursors and what follows them. Raises BalanceError."""
     inside = {name for reagent in recipe.reagents.values() for name in reagent.made_from}
     sources = [n for n, r in recipe.reagents.items() if n not in inside and r.amount is None]
-    return balance(recipe.product.formula.value, _atoms(recipe, sources), recipe.leaving)
+    return _reaction(recipe, recipe.product.formula.value, sources, recipe.leaving)
 
 
 def preparation_of(recipe: Recipe, name: str) -> Reaction:
     """How a solution is made of what it is `made_from`. Raises BalanceError."""
     reagent = recipe.reagents[name]
     sources = [n for n in reagent.made_from if recipe.reagents[n].amount is None]
-    return balance(reagent.formula.value, _atoms(recipe, sources), reagent.leaving)
+    return _reaction(recipe, reagent.formula.value, sources, reagent.leaving)
 
 
-def _atoms(recipe: Recipe, names: list[str]) -> dict[str, Atoms]:
-    """What one mole of each of these brings, with what follows it in proportion, less what departs whole."""
-    brought = {name: _own_atoms(recipe.reagents[name]) for name in names}
-    for reagent in recipe.reagents.values():
-        if reagent.amount and reagent.amount.value.unit == "mol" and reagent.amount.value.of in brought:
-            atoms = brought[reagent.amount.value.of]
-            for element, n in _own_atoms(reagent).items():
-                atoms[element] = atoms.get(element, Fraction(0)) + n * reagent.amount.value.amount
-    return dict(brought)
+def _reaction(
+    recipe: Recipe, product: Formula, sources: Sequence[str], leaving: Sequence[Formula]
+) -> Reaction:
+    """The balanced reaction, with the reagents in proportion to its sources, and all that departs whole."""
+    followers = {
+        name: reagent.amount.value
+        for name, reagent in recipe.reagents.items()
+        if reagent.amount and reagent.amount.value.of in sources
+    }
+    brought = {name: _atoms(recipe.reagents[name]) for name in sources}
+    for name, share in followers.items():
+        for element, n in _atoms(recipe.reagents[name]).items():
+            brought[share.of][element] = brought[share.of].get(element, Fraction(0)) + n * share.amount
+    balanced = balance(product, brought, leaving)
+    takes = dict(balanced.takes)
+    takes |= {name: share.amount * takes[share.of] for name, share in followers.items()}
+    gives = dict(balanced.gives)
+    for name, moles in takes.items():
+        for species, molecules in recipe.reagents[name].departs.items():
+            gives[species] = gives.get(species, Fraction(0)) + molecules * moles
+    return Reaction(product, takes, gives)
 
 
-def _own_atoms(reagent: Reagent) -> dict[str, Fraction]:
+def _atoms(reagent: Reagent) -> dict[str, Fraction]:
+    """What one mole of it brings, less what departs whole."""
     atoms = {element: Fraction(n) for element, n in reagent.formula.value.atoms.items()}
     for species, molecules in reagent.departs.items():
         for element, n in formula(species).atoms.items():
@@ -192,9 +217,6 @@ def _moles(recipe: Recipe, reaction: Reaction) -> dict[str, Fraction]:
         if reagent.made_from and name in moles:
             for source, share in preparation_of(recipe, name).takes.items():
                 moles[source] = moles.get(source, Fraction(0)) + share * moles[name]
-    for name, reagent in recipe.reagents.items():
-        if reagent.amount and reagent.amount.value.of in moles:
-            moles[name] = reagent.amount.value.amount * moles[reagent.amount.value.of]
     return moles
 
 

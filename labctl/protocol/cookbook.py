@@ -54,7 +54,7 @@ def load_recipe(file: Path) -> Recipe:
     except pydantic.ValidationError as error:
         raise ValidationError(findings_of(error, document, Recipe)) from None
     try:
-        batch(recipe)
+        batch(recipe).beside_reference()
     except LabctlError as error:
         raise ValidationError([document.finding("RCP-004", ("product",), str(error))]) from None
     return recipe

@@ -7,14 +7,15 @@ Precursors are balanced against the product, element by element and exactly (`re
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from labctl.model.quantity import QuantityError, parse
+from labctl.model.quantity import QuantityError, dimension_of, parse
 from labctl.protocol.chemistry import Formula, FormulaError, MolarMass, formula, molar_mass
 from labctl.protocol.diagnosis import nearest
 from labctl.protocol.reaction import BalanceError
@@ -25,6 +26,7 @@ FARADAY_C_PER_MOL = 96485.33212
 
 Role = Literal["precursor", "chelator", "carbon source", "template polymer", "solvent"]
 Form = Literal["solid", "liquid", "solution"]
+Unit = Literal["g", "mL"]
 T = TypeVar("T")
 
 
@@ -41,26 +43,48 @@ class Proportion:
     """How much, for each `of`: moles of another reagent (`3 per V2O5`), or a gram of product (`10 mL per g`)."""
 
     amount: Fraction
-    unit: Literal["mol", "g", "mL"]
+    unit: Literal["mol"] | Unit
     of: str
 
 
-def _tagged(read: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An amount as it is taken: by weight or by volume."""
+
+    value: float
+    unit: Unit
+
+
+def measured(text: object) -> Measured:
+    """The mass or volume in `text`. Raises QuantityError for anything else, and for nothing at all."""
+    dimension: Literal["mass", "volume"] = "volume" if dimension_of(text) == "volume" else "mass"
+    value = parse(text, dimension)
+    if value <= 0:
+        raise QuantityError(f"{text!r} is nothing", "a mass or a volume above zero is wanted")
+    return Measured(value, "mL" if dimension == "volume" else "g")
+
+
+def _tagged(read: Callable[[object], Any]) -> Any:
     """The annotation of a value that is written with its provenance; `read` makes the value of its text."""
 
     def pair(written: object) -> Tagged[Any]:
         if not isinstance(written, list) or len(written) != 2 or written[1] not in get_args(Provenance):
             tags = ", ".join(get_args(Provenance))
             raise problem("SCH-003", f"{written!r} is not [VALUE, PROVENANCE]", f"provenance: {tags}")
-        try:
-            return Tagged(read(written[0]), written[1])
-        except QuantityError as error:
-            context = {"reason": error.reason, "hint": error.hint or ""}
-            raise PydanticCustomError("quantity", "{reason}", context) from None
-        except FormulaError as error:
-            raise problem("RCP-001", str(error)) from None
+        return Tagged(_read(read, written[0]), written[1])
 
     return PlainValidator(pair)
+
+
+def _read(read: Callable[[object], T], written: object) -> T:
+    """What `read` makes of it, its refusals as findings."""
+    try:
+        return read(written)
+    except QuantityError as error:
+        context = {"reason": error.reason, "hint": error.hint or ""}
+        raise PydanticCustomError("quantity", "{reason}", context) from None
+    except FormulaError as error:
+        raise problem("RCP-001", str(error)) from None
 
 
 def _quantity(dimension: str) -> Any:
@@ -69,6 +93,13 @@ def _quantity(dimension: str) -> Any:
 
 def _formula(text: object) -> Formula:
     return formula(str(text))
+
+
+def _tolerance(text: object) -> float:
+    percent = parse(text, "percent")
+    if not 0 < percent < 100:
+        raise QuantityError(f"{text!r} is no tolerance", "above 0 % and below 100 %")
+    return percent
 
 
 def _count(number: object) -> int:
@@ -85,27 +116,22 @@ def _proportion(text: object) -> Proportion:
         )
     if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", amount):
         return Proportion(Fraction(amount), "mol", of)
-    dimension, unit = ("volume", "mL") if amount.endswith("L") else ("mass", "g")
+    given = measured(amount)
     if of != "g":
-        raise QuantityError(
-            f"{text!r}: a {dimension} is given for a gram of product", f"write `{amount} per g`"
-        )
-    return Proportion(Fraction(parse(amount, dimension)), cast(Literal["g", "mL"], unit), "g")
+        raise QuantityError(f"{text!r} is not for a gram of product", f"write `{amount} per g`")
+    return Proportion(Fraction(given.value), given.unit, "g")
 
 
 def _formulae(texts: object) -> list[Formula]:
     if not isinstance(texts, list):
         raise problem("SCH-003", "a list of formulae is wanted", "write `[CO2, H2O]`")
-    try:
-        return [formula(str(text)) for text in texts]
-    except FormulaError as error:
-        raise problem("RCP-001", str(error)) from None
+    return [_read(_formula, text) for text in texts]
 
 
 Formulae = Annotated[list[Formula], PlainValidator(_formulae)]
 TaggedFormula = Annotated[Tagged[Formula], _tagged(_formula)]
 Part = Annotated[Tagged[float], _quantity("weight_percent")]
-Tolerance = Annotated[Tagged[float], _quantity("percent")]
+Tolerance = Annotated[Tagged[float], _tagged(_tolerance)]
 
 
 class Reagent(Written):
@@ -171,9 +197,9 @@ class Reference(Written):
     """What somebody else computed for one gram, to compare with."""
 
     source: str
-    molar_mass_g_per_mol: float
-    capacity_mah_per_g: float
-    amounts: dict[str, str]
+    molar_mass_g_per_mol: float = Field(gt=0)
+    capacity_mah_per_g: float = Field(gt=0)
+    amounts: dict[str, Annotated[Measured, PlainValidator(lambda text: _read(measured, text))]]
 
 
 class Recipe(Written):

@@ -29,6 +29,12 @@ def test_the_table_of_the_five_products_is_the_reference_s(capsys: pytest.Captur
     assert max(off) < 0.1
 
 
+def test_the_table_in_the_manual_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["recipe"]) == 0
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out in page
+
+
 def test_one_recipe_is_shown_with_its_reactions_tolerances_and_reference(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -59,6 +65,10 @@ def test_what_was_weighed_corrects_what_is_left(capsys: pytest.CaptureFixture[st
     assert reagents["Na2CO3"]["to_add"] == pytest.approx(1.5 * 4.410649e-3 * 105.988, rel=1e-5)
     assert reagents["V2O5"]["weighed"]["verdict"] == "ok"
     assert reagents["V2O5"]["to_add"] == 0
+    assert reagents["Na2CO3"]["reference"]["value"] == pytest.approx(0.6976)
+    assert abs(reagents["Na2CO3"]["reference"]["off_pct"]) < 0.1
+    assert reagents["THF"]["reference"] is None
+    assert shown["reference"]["molar_mass_g_per_mol"] == 455.762
 
 
 def test_a_reading_beyond_its_tolerance_is_told_and_ends_with_3(capsys: pytest.CaptureFixture[str]) -> None:

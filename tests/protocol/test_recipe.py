@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from contextlib import suppress
 from fractions import Fraction
 from functools import cache
 from itertools import permutations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labctl.errors import UsageError, ValidationError
 from labctl.model.quantity import QuantityError
-from labctl.protocol.batch import Batch, batch, preparation_of
+from labctl.protocol.batch import Batch, batch, preparation_of, reaction_of
 from labctl.protocol.chemistry import formula
 from labctl.protocol.cookbook import BUNDLED, find_recipe, load_recipe, recipes
 from labctl.protocol.reaction import BalanceError, balance
@@ -106,9 +109,9 @@ def test_what_a_recipe_quotes_of_the_reference_is_the_reference(name: str) -> No
     grams = {alkali[0]: alkali[2], "H3PO4": acid[1], "V2O5": v2o5_g, "oxalic-acid": oxalic_g}
     if extra is not None:
         grams[extra[0]] = extra[2]
-    said = {name: text.split() for name, text in quoted.amounts.items()}
-    assert {n: float(number) for n, (number, unit) in said.items() if unit == "g"} == grams
-    assert {n: float(number) for n, (number, unit) in said.items() if unit == "mL"} == {"VOC2O4": vanadyl_ml}
+    said = quoted.amounts.items()
+    assert {n: amount.value for n, amount in said if amount.unit == "g"} == grams
+    assert {n: amount.value for n, amount in said if amount.unit == "mL"} == {"VOC2O4": vanadyl_ml}
 
 
 def test_the_paper_s_reaction_is_the_reference_s_and_so_is_the_carbon_monoxide() -> None:
@@ -117,8 +120,28 @@ def test_the_paper_s_reaction_is_the_reference_s_and_so_is_the_carbon_monoxide()
     assert {n: float(x) for n, x in made.reaction.gives.items()} == {"CO2": 4.5, "CO": 1, "H2O": 4.5}
     assert 1000 * made.off_gas_mol("CO") == like(2.1941)
     prepared = preparation_of(made.recipe, "VOC2O4")
-    assert {n: float(x) for n, x in prepared.takes.items()} == {"V2O5": 0.5}
+    assert {n: float(x) for n, x in prepared.takes.items()} == {"V2O5": 0.5, "oxalic-acid": 1.5}
     assert {n: float(x) for n, x in prepared.gives.items()} == {"CO2": 1, "H2O": 4.5}
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_every_reaction_has_the_same_atoms_on_both_sides(name: str) -> None:
+    of = recipe(name)
+    for reaction in (reaction_of(of), preparation_of(of, "VOC2O4")):
+        left: dict[str, Fraction] = defaultdict(Fraction)
+        right = defaultdict(Fraction, {e: Fraction(n) for e, n in reaction.product.atoms.items()})
+        for source, moles in reaction.takes.items():
+            for element, n in of.reagents[source].formula.value.atoms.items():
+                left[element] += n * moles
+        for species, moles in reaction.gives.items():
+            for element, n in formula(species).atoms.items():
+                right[element] += n * moles
+        assert left == right
+
+
+def test_what_departs_whole_is_given_off() -> None:
+    assert reaction_of(recipe("na4mnv")).gives["CH3COOH"] == 2
+    assert reaction_of(recipe("na2tiv")).gives["C4H9OH"] == 4
 
 
 @given(grams=st.floats(0.001, 1000))
@@ -176,19 +199,52 @@ QUOTE = ("Na2CO3: 0.3488 g, ", "")
         ([("[3 per V2O5, derived]", "[3 per V2O6, derived]")], "no other reagent 'V2O6' (did you mean V2O5?)"),
         ([("[3 per V2O5, derived]", "[3 per THF, derived]")], "in proportion to THF, which the elements do not fix"),
         ([("[3 per V2O5, derived]", "[3, derived]")], "3 is no proportion"),
-        ([("[0.30 g per g, assumed]", "[0.30 g per mol, assumed]")], "a mass is given for a gram of product"),
+        ([("[0.30 g per g, assumed]", "[0.30 g per mol, assumed]")], "is not for a gram of product"),
         ([(", amount: [0.30 g per g, assumed]", "")], "a template polymer needs an amount"),
         ([("made_from: [V2O5, ", "made_from: [V2O4, ")], "no other reagent 'V2O4'"),
         ([("role: chelator", "role: chelater")], "did you mean chelator?"),
         ([("purity: [100", "purety: [100")], "unknown key 'purety' (did you mean purity?)"),
-        ([("mass: [1 g, assumed]", "mass: [0 g, assumed]")], "a mass of zero makes nothing"),
+        ([("tolerance: [1 %,", "tolerance: [-1 %,")], "'-1 %' is no tolerance"),
+        ([("tolerance: [1 %,", "tolerance: [1 g,")], "'1 g' is a mass, a percent is wanted"),
+        ([("electrons: [2,", "electrons: [0.5,")], "0.5 is not a whole number above zero"),
+        ([("made_from: [V2O5, oxalic-acid]", "made_from: [V2O5, Na2CO3]")], "nothing brings the Na"),
+        ([("mass: [1 g, assumed]", "mass: [0 g, assumed]")], "0 g of product cannot be weighed"),
         ([("{V2O5: 0.3991 g,", "{V205: 0.3991 g,")], "reference: no reagent 'V205'"),
+        ([("{V2O5: 0.3991 g,", "{V2O5: 0.3991 mL,")], "V2O5 is a solid (give a mass in g)"),
+        ([("{V2O5: 0.3991 g,", "{V2O5: 0 g,")], "'0 g' is nothing"),
+        ([("{V2O5: 0.3991 g,", "{V2O5: much,")], "'much' is not a quantity"),
     ],
 )  # fmt: skip
 def test_a_recipe_that_cannot_be_followed_says_why(
     tmp_path: Path, edits: list[tuple[str, str]], reason: str
 ) -> None:
     assert reason in edited(tmp_path, "na3v2", *edits)
+
+
+NVP_TEXT = (BUNDLED / "na3v2.yaml").read_text(encoding="utf-8")
+WORDS = sorted(set(re.findall(r"[^\s\[\]{},:]+", NVP_TEXT)))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(WORDS),
+            st.one_of(st.sampled_from([*WORDS, "", "0", "-1", "[", "{}", "1e400 g"]), st.text(max_size=4)),
+        ),
+        min_size=1,
+        max_size=2,
+    )
+)
+def test_any_slip_in_a_recipe_is_harmless_or_a_finding(tmp_path: Path, slips: list[tuple[str, str]]) -> None:
+    text = NVP_TEXT
+    for word, slip in slips:
+        text = text.replace(word, slip, 1)
+    file = tmp_path / "slip.yaml"
+    file.write_text(text, encoding="utf-8", errors="replace")
+    with suppress(ValidationError):
+        made = batch(load_recipe(file))
+        assert all(made.to_add(name) > 0 for name in made.lines)
 
 
 def test_an_unbalanced_element_is_named() -> None:
