@@ -19,16 +19,20 @@ def watch_heat(scan: Scan, rig: Rig) -> None:
 
     While it is heated it counts as hot and they have no vote: what they read says little about where it will be.
     """
-    hottest = max(scan.temperatures(rig), default=-math.inf)
-    heated = scan.state.chambers[rig.name].lease is not None
     tally, now, name = scan.tally, scan.now, rig.name
-    if heated or hottest > limit("T_gas_off") or f"{name}/hot_s" not in tally:
+    if scan.state.chambers[name].lease is not None:
+        tally[f"{name}/hot_s"] = tally[f"{name}/warm_s"] = now
+        tally.pop(f"{name}/person_c", None)
+        tally.pop(f"{name}/vote_s", None)
+        return
+    hottest = max(scan.temperatures(rig), default=-math.inf)
+    if hottest > limit("T_gas_off") or f"{name}/hot_s" not in tally:
         tally[f"{name}/hot_s"] = now
         tally.pop(f"{name}/person_c", None)
-    if heated or hottest > limit("T_open") or f"{name}/warm_s" not in tally:
+    if hottest > limit("T_open") or f"{name}/warm_s" not in tally:
         tally[f"{name}/warm_s"] = now
     values = _trusted(scan, rig)
-    agree = not heated and len(values) >= 2 and _agree(values) and max(values) < limit("T_gas_off")
+    agree = len(values) >= 2 and _agree(values) and max(values) < limit("T_gas_off")
     scan.lasting(f"{name}/vote_s", agree)
 
 

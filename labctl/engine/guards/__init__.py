@@ -41,10 +41,10 @@ def watch(scan: Scan, rig: Rig, *, idle: bool = False) -> None:
         if idle and not guard.always:
             continue
         seen = guard.sees(scan, rig, scan.state.chambers[rig.name], one)
-        if seen is None:
-            rest(scan, rig, guard, one)
-        else:
+        if seen is not None:
             judge(scan, rig, guard, one, seen)
+        elif scan.state.alarms or not scan.tally.keys().isdisjoint(one.timers):
+            rest(scan, rig, guard, one)
 
 
 __all__ = ["GUARDS", "Guard", "watch"]
