@@ -133,6 +133,14 @@ COMMANDS: tuple[Command, ...] = (
         examples=("labctl validate 3dp-nvp-c", "labctl validate mine.yaml -p pyrolysis_hold='4 h' --bench ."),
     ),
     Command(
+        "rules",
+        "list the rules that a plan is judged by: why, and where from",
+        "labctl.cli.rules:main",
+        (option("rule", metavar="RULE", nargs="?", help="only this one, as a finding names it"), JSON),
+        group="Prepare",
+        examples=("labctl rules", "labctl rules SOL-003"),
+    ),
+    Command(
         "plan",
         "forecast a run: hours, gas, energy, and when somebody is needed",
         "labctl.cli.plan:main",
