@@ -29,8 +29,9 @@ def main(arguments: Namespace) -> int:
         print_json(report.to_json())
     else:
         _print(report)
+    where = f" --bench {arguments.bench}" if arguments.bench else ""
     for failure in report.failures:
-        _say_failure(report, failure)
+        _say_failure(report, failure, where)
     for what, names in report.missed.items():
         if names:
             wanted = f"fewer than {HITS} times" if what == "faults" else "never"
@@ -61,7 +62,7 @@ def _print(report: Report) -> None:
     print_table(("detection", "times"), [(path, str(n)) for path, n in data["detections"].items()])
 
 
-def _say_failure(report: Report, failure: Failure) -> None:
+def _say_failure(report: Report, failure: Failure, where: str) -> None:
     """Everything that somebody needs to see it again."""
     say(f"\nVIOLATION of {failure.invariant}: {failure.what}, at {failure.t_s:.0f} s of seed {failure.seed}")
     say(f"labctl {report.version}, journal head {failure.head}")
@@ -69,7 +70,7 @@ def _say_failure(report: Report, failure: Failure) -> None:
         say("The smallest schedule that does it. Kept in FILE, it is replayed to the same head by")
     else:
         say("Its schedule, not minimised. It is replayed to the same head by")
-    again = f"--seeds 1 --seed {failure.seed}"
+    again = f"--seeds 1 --seed {failure.seed}{where}"
     say(f"    labctl chaos {again} --faults FILE" if failure.minimal else f"    labctl chaos {again}")
     if failure.minimal:
         faults = failure.to_json()["faults"]

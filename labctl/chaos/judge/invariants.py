@@ -140,7 +140,8 @@ def safe_state_is_whole(o: Observer) -> str | None:
     if s is None or since is None or s.t_s < since + SAFE_S:
         return None
     o.safe_s = None
-    if "furnace" in o.heating and o.deaf_s.get("furnace", -UNSETTLED_S) < since - UNSETTLED_S:
+    asked = "furnace" in o.heating and "furnace" not in o.unsure
+    if asked and o.deaf_s.get("furnace", -UNSETTLED_S) < since - UNSETTLED_S:
         return "heat off was not asked for"
     flow = max((flow for t_s, flow in o.asked_flows if t_s >= since), default=0.0)
     if s.t_s - o.blocked_s < PERSON_S:
@@ -312,8 +313,12 @@ def transitions_in_the_table(o: Observer, word: Said) -> str | None:
 
 
 def an_end_is_cold_handed(o: Observer, word: Said) -> str | None:
-    """I2: a run ends only when nothing asks the furnace to heat any more."""
-    if word.kind == "run_ended" and "furnace" in o.heating and not _forced(o):
+    """I2: a run ends only when nothing asks the furnace to heat any more.
+
+    One that may not have heard that it was to heat need not be switched off.
+    """
+    asked = "furnace" in o.heating and "furnace" not in o.unsure
+    if word.kind == "run_ended" and asked and not _forced(o):
         return f"{word.data['end_state']}, and the furnace was not asked to be off"
     return None
 

@@ -95,6 +95,7 @@ class Observer:
     begun to be made safe; ended_s: when a run ended; blocked_s: when
     the exhaust was last blocked. deaf_s: by role, when its wire or itself was last
     disturbed. past: faults so far.
+    unsure: roles that were last asked to heat while they may not have heard.
     """
 
     bounds: Bounds
@@ -114,6 +115,7 @@ class Observer:
     ended: dict[str, str] = field(default_factory=dict)
     washed_cm3: float = 0.0
     soaked_s: Counter[tuple[float, float]] = field(default_factory=Counter)
+    unsure: set[str] = field(default_factory=set)
     past: set[tuple[str, str]] = field(default_factory=set)
     spoken_s: float = 0.0
     liveness_s: float | None = None
@@ -207,6 +209,10 @@ class Observer:
             self.violations.append(Violation(name, t_s, found))
 
     def _remember(self, role: str, request: Asked, t_s: float) -> None:
+        if request.energises and self.deaf(role):
+            self.unsure.add(role)
+        elif request.energises:
+            self.unsure.discard(role)
         match request.what:
             case "flow":
                 self.flow_sccm = request.value
