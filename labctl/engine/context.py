@@ -71,6 +71,25 @@ class Cylinder(NamedTuple):
     litres_per_bar: float | None
 
 
+class Keys(NamedTuple):
+    """What the guards read each scan, as "instrument.signal"; of an instrument that is not there, nothing is found."""
+
+    temperature: str
+    setpoint: str
+    working_setpoint: str
+    output: str
+    manual: str
+    remote_fail: str
+    flow: str
+    flow_setpoint: str
+    speed_setpoint: str
+
+
+def _keys(heater: str | None, gas: str | None, stirrer: str | None) -> Keys:
+    owners = {"flow": gas, "flow_setpoint": gas, "speed_setpoint": stirrer}
+    return Keys(*(f"{owners.get(signal, heater)}.{signal}" for signal in Keys._fields))
+
+
 @dataclass(frozen=True, slots=True)
 class Rig:
     """A chamber with its instruments by what they do. Names of readings are "instrument.signal".
@@ -92,6 +111,7 @@ class Rig:
     lease_s: float | None
     thermometers: tuple[str, ...]
     temperatures: tuple[str, ...]
+    keys: Keys
     gas: str | None
     analyser: str | None
     cycler: str | None
@@ -198,6 +218,7 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         lease_s=fact.lease_s,
         thermometers=thermometers,
         temperatures=tuple(f"{t}.temperature" for t in thermometers),
+        keys=_keys(heater, first("gas_flow"), first("hotplate_stirrer")),
         gas=first("gas_flow"),
         analyser=first("oxygen"),
         cycler=first("cycler"),

@@ -8,7 +8,7 @@ at least. A steady hold lies within its doubt, and nothing is concluded from it.
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from labctl.engine.context import Rig
@@ -42,7 +42,8 @@ def keys(chamber: str) -> Keys:
 def watch_energy(scan: Scan, rig: Rig) -> None:
     """Carry the model on by one scan of a chamber that is heated; it begins anew after a gap."""
     tally, key = scan.tally, keys(rig.name)
-    read_c = scan.good(rig, rig.heater, "temperature")
+    reading = scan.image.get(rig.keys.temperature)
+    read_c = None if reading is None or reading[2] else reading[0]
     at_s = tally.get(key.at_s)
     dt_s = scan.dt_s
     if read_c is None or at_s is None or scan.now - at_s > dt_s + 1e-6 or dt_s > OBSERVED * rig.scan_s:
@@ -65,13 +66,10 @@ def _begin(scan: Scan, key: Keys, read_c: float | None) -> None:
 def _account(scan: Scan, rig: Rig, key: Keys, read_c: float, dt_s: float) -> None:
     """Heat put in against heat lost, each in doubt."""
     tally = scan.tally
-    output = scan.good(rig, rig.heater, "output")
-    duty = 0.0 if output is None else output / 100.0
+    output = scan.image.get(rig.keys.output)
+    duty = 0.0 if output is None or output[2] or output[0] is None else output[0] / 100.0
     share = tally[key.share]
-    if rig.heating_lag_s > 0.0:
-        share += (duty - share) * (1.0 - math.exp(-dt_s / rig.heating_lag_s))
-    else:
-        share = duty
+    share += (duty - share) * _reached(dt_s, rig.heating_lag_s)
     tally[key.share] = share
     assert rig.heating_k_per_min is not None
     full = rig.heating_k_per_min / 60.0
@@ -86,6 +84,12 @@ def _account(scan: Scan, rig: Rig, key: Keys, read_c: float, dt_s: float) -> Non
     most = MISTRUST * full * max(duty, share) - lost / MISTRUST
     if most < 0.0:
         tally[key.change_k] += most * dt_s
+
+
+@lru_cache(64)
+def _reached(dt_s: float, lag_s: float) -> float:
+    """How much of a change of output has reached the chamber after `dt_s`."""
+    return 1.0 - math.exp(-dt_s / lag_s) if lag_s > 0.0 else 1.0
 
 
 def _follow(scan: Scan, rig: Rig, key: Keys, read_c: float) -> None:

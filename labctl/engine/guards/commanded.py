@@ -11,9 +11,12 @@ from labctl.engine.guards.frame import HOLD, Guard, Seen, Stage
 from labctl.engine.scan import Scan
 from labctl.engine.state import ChamberState
 from labctl.model.limits import limit
+from labctl.model.readings import Reading
 
 NEAR, NEAR_SHARE = 0.5, 0.005
 """Within which a setpoint is the one that was commanded, in its unit and of its value (as `confirm` reads back)."""
+FALLBACK_C = limit("instrument_off_c") + NEAR
+"""Setpoint up to which a heater counts as off."""
 
 LOST_STEPS = 3.0
 """Steps of a ramp that the host carries out may be lost on the way; the next one makes up for them (assumed)."""
@@ -54,7 +57,7 @@ def _setpoints(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Differen
     if lease is not None and rig.heater is not None:
         wanted = scan.tally.get(_names(rig.name).sent_c) if rig.host_ramp else lease.target_c
         found = scan.good(rig, rig.heater, "setpoint")
-        if wanted is not None and found is not None and found > limit("instrument_off_c") + NEAR:
+        if wanted is not None and found is not None and found > FALLBACK_C:
             yield Difference(rig.heater, "setpoint", wanted, found, "heat", "target_c")
     if chamber.flow_sccm > 0.0 and rig.gas is not None and not made_safe:
         found = scan.good(rig, rig.gas, "flow_setpoint")
@@ -84,11 +87,6 @@ def _names(chamber: str) -> _Names:
     return _Names(f"{chamber}/sent_c", f"{chamber}/answered_s")
 
 
-@cache
-def _flags(heater: str) -> tuple[str, str]:
-    return f"{heater}.manual", f"{heater}.remote_fail"
-
-
 def _is_told(scan: Scan, instrument: str) -> bool:
     """A command is on its way: what it reads may be from before."""
     return any(command["instrument"] == instrument for command in scan.state.pending.values())
@@ -99,6 +97,8 @@ def panel_change(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> S
 
     labctl does not fight: it holds with the heat as it is, until a person says which of the two is to be.
     """
+    if _is_as_commanded(scan, rig, chamber):
+        return None
     first = next(differences(scan, rig, chamber), None)
     if first is None:
         return None
@@ -109,6 +109,22 @@ def panel_change(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> S
     return Seen(message, first.found, first.wanted, how="maintain")
 
 
+def _is_as_commanded(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
+    """The short way to see that nothing differs, for nearly every scan."""
+    image, keys, lease = scan.image, rig.keys, chamber.lease
+    if lease is not None:
+        reading = image.get(keys.setpoint)
+        if rig.host_ramp or reading is None or not _reads(reading, lease.target_c):
+            return False
+    if chamber.flow_sccm > 0.0 and not _reads(image.get(keys.flow_setpoint), chamber.flow_sccm):
+        return False
+    return chamber.speed_rpm == 0.0 or _reads(image.get(keys.speed_setpoint), chamber.speed_rpm)
+
+
+def _reads(reading: Reading | None, wanted: float) -> bool:
+    return reading is not None and reading[0] is not None and -NEAR <= reading[0] - wanted <= NEAR
+
+
 def controller_reset(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """The heater's controller came back while it was to heat: in manual, at its fall-back, or out of its lease.
 
@@ -117,16 +133,12 @@ def controller_reset(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) 
     lease = chamber.lease
     if lease is None or rig.heater is None:
         return None
-    manual, failed = _flags(rig.heater)
-    image, tally = scan.image, scan.tally
-    setpoint = scan.good(rig, rig.heater, "setpoint")
-    fallback = limit("instrument_off_c") + NEAR
-    reading = image.get(failed)
-    lapsed = reading is not None and reading.value == 1.0
-    reading = image.get(manual)
-    taken = reading is not None and reading.value == 1.0
-    fell_back = setpoint is not None and setpoint <= fallback < lease.target_c and not lapsed
-    key = _names(rig.name).answered_s
+    image, keys = scan.image, rig.keys
+    lapsed, taken = _is_set(image.get(keys.remote_fail)), _is_set(image.get(keys.manual))
+    reading = image.get(keys.setpoint)
+    setpoint = None if reading is None or reading[2] else reading[0]
+    fell_back = setpoint is not None and setpoint <= FALLBACK_C < lease.target_c and not lapsed
+    tally, key = scan.tally, _names(rig.name).answered_s
     if not (lapsed or taken or (fell_back and not rig.host_ramp)):
         if setpoint is not None:
             tally[key] = scan.now
@@ -142,9 +154,18 @@ def controller_reset(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) 
     return Seen(message, setpoint, lease.target_c, recheck=rig.heater)
 
 
+def _is_set(reading: Reading | None) -> bool:
+    return reading is not None and reading[0] == 1.0
+
+
 def flow_deviation(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Measured flow off the controller's own setpoint while it heats, to either side: its valve does not follow."""
     if chamber.lease is None or chamber.flow_sccm == 0.0:
+        return None
+    if (
+        _follows(scan.image.get(rig.keys.flow), scan.image.get(rig.keys.flow_setpoint))
+        and not watch.tightened
+    ):
         return None
     flow, setpoint = scan.good(rig, rig.gas, "flow"), scan.good(rig, rig.gas, "flow_setpoint")
     if flow is None or setpoint is None:
@@ -154,6 +175,13 @@ def flow_deviation(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
         return None
     message = f"{rig.name}: {rig.gas} measures {flow:.0f} sccm at a setpoint of {setpoint:.0f}: valve stuck?"
     return Seen(message, flow, setpoint + (bound if flow > setpoint else -bound), how="maintain")
+
+
+def _follows(flow: Reading | None, setpoint: Reading | None) -> bool:
+    """The short way to see it, for nearly every scan: within a twentieth."""
+    if flow is None or setpoint is None or flow[0] is None or setpoint[0] is None:
+        return False
+    return abs(flow[0] - setpoint[0]) <= 0.05 * setpoint[0]
 
 
 GUARDS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 from labctl.engine.context import Rig, Watch
 from labctl.engine.energy import keys
@@ -12,12 +13,28 @@ from labctl.engine.state import ChamberState
 from labctl.model.limits import limit
 from labctl.model.readings import BAD, NOT_READY
 
+QUIET_K = 2.0
+"""Within it nothing needs a second look: no limit here is as strict (a thermocouple of class 1 is off by 1.5 K)."""
+
+
+class _Memory(NamedTuple):
+    """Of one thermometer: where it reads, and in the tally the value a guard remembers, since when, what was due."""
+
+    name: str
+    key: str
+    value_c: str
+    since_s: str
+    change_k: str
+
 
 @cache
-def _memory(chamber: str, guard: str, thermometer: str) -> tuple[str, str, str]:
-    """The temperature that a guard remembers, since when, and what the model said then."""
-    name = f"{chamber}/{guard}/{thermometer}"
-    return f"{name}_c", f"{name}_s", f"{name}_k"
+def _memories(guard: str, chamber: str, temperatures: tuple[str, ...]) -> tuple[_Memory, ...]:
+    """Of each thermometer of a chamber, the heater's own first; the names are made once."""
+    names = [key.removesuffix(".temperature") for key in temperatures]
+    return tuple(
+        _Memory(n, key, *(f"{chamber}/{guard}/{n}/{what}" for what in _Memory._fields[2:]))
+        for n, key in zip(names, temperatures, strict=True)
+    )
 
 
 def sensor_jump(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
@@ -26,17 +43,19 @@ def sensor_jump(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Se
     Without a reading between, a gap may have let it change: only two good readings in a row are compared.
     """
     tally, image = scan.tally, scan.image
-    bound = limit("jump_rate", watch.tightened)
     found = None
-    for name, key in zip(rig.thermometers, rig.temperatures, strict=True):
-        believed = _memory(rig.name, "sensor_jump", name)[0]
+    for name, key, believed, _, _ in _memories("sensor_jump", rig.name, rig.temperatures):
         reading = image.get(key)
-        if reading is None or reading.quality or reading.value is None:
+        if reading is None or reading[2] or reading[0] is None:
             tally.pop(believed, None)
             continue
-        value = reading.value
+        value = reading[0]
         jump = value - tally.get(believed, value)
-        if -bound < jump < bound or abs(jump) <= bound * rig.max_age_s[name] / OBSERVED:
+        if -QUIET_K < jump < QUIET_K:
+            tally[believed] = value
+            continue
+        bound = limit("jump_rate", watch.tightened)
+        if abs(jump) <= bound * rig.max_age_s[name] / OBSERVED:
             tally[believed] = value
         elif found is None:
             heats = name == rig.heater
@@ -85,13 +104,12 @@ def frozen_sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
     if chamber.lease is None:
         return None
     tally, image = scan.tally, scan.image
-    for name, key in zip(rig.thermometers, rig.temperatures, strict=True):
+    for name, key, last_key, since_key, then_key in _memories("frozen_sensor", rig.name, rig.temperatures):
         reading = image.get(key)
-        if reading is None or reading.quality or reading.value is None:
+        if reading is None or reading[2] or reading[0] is None:
             continue
-        last_key, since_key, then_key = _memory(rig.name, "frozen_sensor", name)
-        if tally.get(last_key) != reading.value:
-            tally[last_key] = reading.value
+        if tally.get(last_key) != reading[0]:
+            tally[last_key] = reading[0]
             if since_key in tally:
                 del tally[since_key], tally[then_key]
             continue
@@ -99,6 +117,8 @@ def frozen_sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
         if since_key not in tally:
             tally[since_key], tally[then_key] = scan.now, changed
         changed = abs(changed - tally[then_key])
+        if changed == 0.0:
+            continue
         bound = limit("frozen_digits", watch.tightened) * rig.digit_k[name]
         patience_s = limit("frozen_readings", watch.tightened) * rig.max_age_s[name] / OBSERVED
         if changed < bound or scan.now - tally[since_key] < patience_s:
@@ -120,6 +140,8 @@ def thermometers_disagree(scan: Scan, rig: Rig, chamber: ChamberState, watch: Wa
     if len(values) < 2:
         return _without_witness(scan, rig, chamber)
     apart = max(values) - min(values)
+    if apart < QUIET_K and not watch.tightened:
+        return None
     bound = limit("vote_agreement", watch.tightened)
     if apart <= bound or (chamber.lease is None and chamber.energised):
         return None
