@@ -24,6 +24,8 @@ PULSE = {
     "io": "watchdog",
 }
 SCAN_S = {"tube": 1.0, "oven": 10.0, "vessel": 5.0, "cell": 5.0}
+IO_SCAN_S = 4.0
+"""A chamber with an I/O module is looked at so often at least: that feeds a watchdog of 10 s, its driver's default."""
 _ALWAYS = frozenset({"room_oxygen", "room_co", "bypass"})
 """What is watched in an idle laboratory too: air that people breathe, and a valve that opens when nobody asks."""
 COARSE_SCAN_S = {"tube": 10.0, "oven": 60.0, "vessel": 10.0, "cell": 10.0}
@@ -160,7 +162,12 @@ def compile_bench(
 ) -> Context:
     """The context of a bench. `facts` by instrument name; `coarse` scans slowly, for forecasts."""
     periods = COARSE_SCAN_S if coarse else SCAN_S
-    rigs = {name: _rig(name, c, bench, facts, periods[c.kind]) for name, c in bench.chambers.items()}
+    often = math.inf if coarse else IO_SCAN_S
+
+    def scan_s(chamber: Chamber) -> float:
+        return min(periods[chamber.kind], often) if chamber.io else periods[chamber.kind]
+
+    rigs = {name: _rig(name, c, bench, facts, scan_s(c)) for name, c in bench.chambers.items()}
     chamber_of = {name: i.chamber for name, i in bench.instruments.items() if i.chamber}
     rooms = tuple(rig for rig in rigs.values() if rig.is_room)
     context = Context(rigs, chamber_of, bench.ambient_c, {}, {}, rooms=rooms)

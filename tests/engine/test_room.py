@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from labctl.engine.decide import instruments_in_use, period_s
 from labctl.engine.safe import ROOM_CHECK
 from labctl.model.commands import Command
 from labctl.model.readings import BAD, SILENT
@@ -328,6 +329,32 @@ def test_the_contactor_is_closed_for_heat_alone() -> None:
     assert switched(hands, "contactor") == [True]
     first_heat = next(i for i, c in enumerate(hands.commands) if c.verb == "heat")
     assert hands.commands[first_heat - 1].args == {"name": "contactor", "on": True}
+
+
+def test_the_e_stop_file_opens_the_contactor_even_of_a_module_that_does_not_answer() -> None:
+    hands = hot()
+    hands.silence("io")
+    hands.estop = True
+    hands.scan()
+    assert switched(hands, "contactor")[-1] is False
+    assert hands.run.state == "ABORTING"
+    sent = len(switched(hands, "contactor"))
+    hands.values["io.contactor"] = None  # what it was sent is not to be read
+    hands.go(11.0)
+    assert len(switched(hands, "contactor")) == sent + 1
+
+
+def test_the_bypass_stays_closed_in_an_idle_laboratory() -> None:
+    hands = wired()
+    hands.go(20.0)
+    assert switched(hands, "bypass") == [False]
+    assert "io" in instruments_in_use(hands.context, hands.state)
+
+
+def test_a_module_is_read_often_enough_for_its_watchdog_whatever_is_in_use() -> None:
+    hands = Hands(dry(), bench=bundled("small"))
+    hands.start()
+    assert period_s(hands.context, hands.state) <= 4.0
 
 
 def test_an_expired_watchdog_is_armed_again() -> None:

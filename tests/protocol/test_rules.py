@@ -6,7 +6,7 @@ import pytest
 
 from labctl.bench.schema import Bench
 from labctl.protocol import rules
-from labctl.protocol.rules.protection import PROTECTIONS
+from labctl.protocol.rules.protection import NEEDS_A_PERSON, PROTECTIONS, lost
 from labctl.protocol.validation import check
 from tests.protocol.conftest import Check, Edit, bundled
 
@@ -178,5 +178,17 @@ def test_the_papers_protocol_trips_only_what_the_bench_lacks_and_what_the_paper_
         plan, found = check("3dp-nvp-c", {"pyrolysis_temperature": temperature}, bench)
         assert plan is not None
         assert {f.rule for f in found} == {"SAFE-005", "SAFE-008", "FUR-013"}
-    lost = [f.message for f in found if f.rule in ("SAFE-005", "SAFE-008")]
-    assert [p in m for p, m in zip(PROTECTIONS, lost, strict=True)] == [True] * 4
+    messages = [f.message for f in found if f.rule in ("SAFE-005", "SAFE-008")]
+    assert [p in m for p, m in zip(PROTECTIONS, messages, strict=True)] == [True] * 4
+
+
+def test_a_bench_that_wires_and_guards_a_signal_lacks_it_no_more() -> None:
+    small = bundled("small")
+    assert not lost(small, "tube")
+    tube = small.chambers["tube"]
+    unguarded = tube.model_copy(update={"guards": tuple(g for g in tube.guards if g.guard != "limiter")})
+    unwired = tube.model_copy(update={"io": {k: v for k, v in tube.io.items() if k != "extraction"}})
+    for changed_tube, signal in ((unguarded, "limiter contact"), (unwired, "extraction")):
+        bench = small.model_copy(update={"chambers": {**small.chambers, "tube": changed_tube}})
+        assert list(lost(bench, "tube")) == [signal]
+    assert set(NEEDS_A_PERSON) < set(PROTECTIONS)
