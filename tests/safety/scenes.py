@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench
+from labctl.engine.reserve import needed_l
+from labctl.engine.scan import Scan
 from labctl.model.limits import limit
 from labctl.model.readings import BAD, Image
 from tests.engine.bench import Hands, cycle, dry, inert, purge, ramp, stir
@@ -246,6 +248,18 @@ def _nothing(hands: Hands) -> None:
     """As it is."""
 
 
+def _reserve(times: float) -> Change:
+    """The cylinder holds so many times what a cool-down from here takes."""
+
+    def change(hands: Hands) -> None:
+        supply = hands.context.rigs["tube"].supply
+        assert supply is not None and supply.litres_per_bar is not None  # noqa: PT018
+        scan = Scan(hands.context, hands.state, hands.now, 1.0, hands.image())
+        hands.values["io.cylinder_pressure"] = times * needed_l(scan, supply.name) / supply.litres_per_bar
+
+    return change
+
+
 PROVOCATIONS: Mapping[str, Provocation] = {
     "over_temperature": Provocation(_warmer(24.9), _warmer(25.2), 20.0, "abort"),
     "stuck_heater": Provocation(_off_and_risen(2.9), _off_and_risen(3.2), 20.0, "abort"),
@@ -275,6 +289,7 @@ PROVOCATIONS: Mapping[str, Provocation] = {
         _set("io.room_oxygen", 18.1), _set("io.room_oxygen", 17.9), 2.0, "hold (cool)"
     ),
     "room_co": Provocation(_set("io.room_co", 59.0), _set("io.room_co", 61.0), 2.0, "hold (cool)"),
+    "gas_reserve": Provocation(_reserve(1.01), _reserve(0.99), 3.0, "stop"),
     "silent": Provocation(_nothing, _silence, 60.0, "hold"),
     "controller_reset": Provocation(_nothing, _set("furnace.manual", 1.0), 2.0, "hold (cool)"),
     "flow_deviation": Provocation(_flow(219.0), _flow(221.0), 17.0, "hold (maintain)"),
