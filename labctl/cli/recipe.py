@@ -83,21 +83,21 @@ def _print_one(b: Batch) -> None:
             print(_equation(b, preparation_of(b.recipe, name)))
     print(_equation(b, b.reaction))
     reference = _reference(b)
-    heads = ["reagent", "role", "lot", "mmol", "take", "tolerance", "reference", "off", "basis"]
+    heads = ["reagent", "mmol", "take", "±", "reference", "off", "basis", "lot"]
     rows = [
         [
             _bottle(line),
-            line.reagent.role,
-            line.reagent.lot or "-",
             f"{1000 * line.mol:.4f}",
-            " = ".join(_shown(amount, unit) for unit, amount in _amounts(line)),
+            ", ".join(_shown(amount, unit) for unit, amount in _amounts(line)),
             f"{line.tolerance_pct:g} %",
             *reference.get(name, ("-", "-")),
-            ", ".join(sorted(set(line.reagent.provenances.values()), reverse=True)),
+            line.reagent.basis,
+            line.reagent.lot,
         ]
         for name, line in b.lines.items()
     ]
-    print_table(heads, rows)
+    columns = len(heads) if any(line.reagent.lot for line in b.lines.values()) else len(heads) - 1
+    print_table(heads[:columns], [row[:columns] for row in rows])
     volume_ml = 1000 * GAS_L_PER_MOL * b.off_gas_mol("CO")
     print(
         f"gives off CO: {_carbon_monoxide_mg(b):.1f} mg, {volume_ml:.1f} mL at 25 degC; toxic, extraction on"
@@ -188,7 +188,9 @@ def _weighing_data(b: Batch, name: str) -> dict[str, Any] | None:
 
 def _reference(b: Batch) -> dict[str, tuple[str, str]]:
     beside = b.beside_reference().items()
-    return {name: (_shown(said.value, said.unit), f"{off:+.3f} %") for name, (said, off) in beside}
+    return {
+        name: (_shown(said.value, said.unit), f"{round(off, 2) + 0.0:+.2f} %") for name, (said, off) in beside
+    }
 
 
 def _furthest(b: Batch) -> str:
@@ -206,7 +208,7 @@ def _bottle(line: Line) -> str:
     """A reagent and what the bottle holds, where that is not simply the substance."""
     reagent = line.reagent
     if reagent.concentration is not None:
-        return f"{line.name} {reagent.concentration.value:g} mol/L"
+        return f"{line.name} {reagent.concentration.value:g} M"
     if reagent.purity is not None and reagent.purity.value < 100:
         return f"{line.name} {reagent.purity.value:g} wt%"
     return line.name

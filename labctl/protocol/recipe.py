@@ -183,6 +183,11 @@ class Reagent(Written):
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value.provenance for name, value in values.items() if isinstance(value, Tagged)}
 
+    @property
+    def basis(self) -> Provenance:
+        """The least sure of where its values come from."""
+        return max(self.provenances.values(), key=get_args(Provenance).index)
+
 
 class Product(Written):
     """What is made: its formula, mass, oxidation states (their sum is zero), and electrons cycled per formula."""

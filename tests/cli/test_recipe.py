@@ -44,8 +44,9 @@ def test_one_recipe_is_shown_with_its_reactions_tolerances_and_reference(
     assert "0.5 V2O5 + 1.5 H2C2O4·2H2O -> VOC2O4 + CO2 + 4.5 H2O" in said
     assert "gives off CO: 61.5 mg, 53.7 mL at 25 degC" in said
     (acid,) = (line for line in said.splitlines() if line.startswith("H3PO4"))
-    for part in ("6.5824", "0.7589 g = 0.450 mL", "1 %", "0.7589 g", "paper, assumed"):
+    for part in ("6.5824", "0.7589 g, 0.450 mL", "1 %  0.7589 g", "+0.00 %", "assumed"):
         assert part in acid
+    assert max(map(len, said.splitlines()[4:])) <= 80
     assert said.count("\n") <= LINES
 
 
