@@ -231,6 +231,10 @@ def _protections(document: Document, bench: Bench) -> Iterator[Finding]:
             if guard.guard not in GUARD_NAMES:
                 message, hint = f"there is no guard {guard.guard!r}", nearest(guard.guard, GUARD_NAMES)
                 yield document.finding("BENCH-011", (*at, "guards", i, "guard"), message, hint)
+            if guard.guard == "detached_sensor" and chamber.heating_k_per_min is None:
+                message = f"{name} has no heating_k_per_min, without which detached_sensor sees nothing"
+                hint = "measure how fast it heats at full output, where it is slowest"
+                yield document.finding("BENCH-015", (*at, "guards", i, "guard"), message, hint)
             for quantity, value in guard.limits.items():
                 where = (*at, "guards", i, "limits", quantity)
                 if quantity not in LIMITS:

@@ -170,6 +170,13 @@ def test_a_mistake_in_a_bench_is_found_at_its_line(
     assert findings[0].line == line
 
 
+def test_a_guard_that_would_see_nothing_is_refused_where_it_stands() -> None:
+    (finding,) = found(("    heating_k_per_min: 40\n", ""))
+    assert (finding.rule, finding.severity) == ("BENCH-015", "error")
+    assert "without which detached_sensor sees nothing" in finding.message
+    assert finding.line == STANDARD.count("\n", 0, STANDARD.index("{guard: detached_sensor}"))
+
+
 def test_a_bench_may_tighten_a_limit() -> None:
     assert (
         found(("{guard: nitrogen_low}", "{guard: nitrogen_low, limits: {nitrogen_low_fraction: 0.9}}")) == []

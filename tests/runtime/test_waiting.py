@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import time
 
-from labctl.bench.loader import load_bench
 from labctl.engine.context import compile_bench
 from labctl.engine.state import empty
 from labctl.runtime.clock import RealClock
 from labctl.runtime.controller import POLL_S, Controller
 from labctl.runtime.instruments import Threaded
 from labctl.runtime.record import InMemory
+from tests.engine.bench import bare
 
 
 class SlowInbox(InMemory):
@@ -26,7 +26,7 @@ class SlowInbox(InMemory):
 
 
 def test_a_slow_look_at_the_inbox_does_not_put_off_the_scan() -> None:
-    bench, record = load_bench("small"), SlowInbox(0.6 * POLL_S)
+    bench, record = bare("small"), SlowInbox(0.6 * POLL_S)
     instruments = Threaded({}, {}, wait=False)
     controller = Controller(compile_bench(bench, {}), empty(bench.chambers), instruments, RealClock(), record)
     controller.scan()
