@@ -14,8 +14,6 @@ PATIENCE_S = (20.0, 400.0)
 """After which somebody comes to a run that waits for a person."""
 NOBODY = 0.1
 """Share of seeds in which nobody comes at all: HELD ends by itself after 2 h."""
-LAST_RUN_S = 4500.0
-"""After that no other run is begun."""
 BUTTONS = (
     "pause",
     "resume",
@@ -37,11 +35,17 @@ class People:
     """Whoever works at the bench of this seed. `act` is called before every scan and says when all is over."""
 
     def __init__(
-        self, rehearsal: Rehearsal, record: InMemory, seed: int, storms: Sequence[Mapping[str, Any]]
+        self,
+        rehearsal: Rehearsal,
+        record: InMemory,
+        seed: int,
+        storms: Sequence[Mapping[str, Any]],
+        last_run_s: float,
     ) -> None:
         self.rehearsal = rehearsal
         self.record = record
         self.seed = seed
+        self.last_run_s = last_run_s
         self.storms = sorted(float(s["at_s"]) for s in storms)
         self.hits: Counter[str] = Counter()
         self.runs = 0
@@ -94,7 +98,7 @@ class People:
     def _again(self, now: float, faults: bool, state: str, cleared: bool) -> bool:
         """Clear and reset what was aborted; begin another run while there is time."""
         if state == "IDLE":
-            if faults and now < LAST_RUN_S:
+            if faults and now < self.last_run_s:
                 self.submit()
                 return True
             return False

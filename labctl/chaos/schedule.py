@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-PER_SEED = 9
+PER_SEED = 11
 """Faults dealt to each seed."""
 SECOND = ("monitor", "oven", "stirrer", "cycler", "analyser")
 
@@ -101,6 +101,9 @@ KINDS: Mapping[str, Kind] = {
     "slow": Kind(8, "delay", _LINES, (10.0, 60.0), {"delay_s": [0.2, 0.5, 2.0, 10.0]}),
     "babble": Kind(9, "babble", _LINES, _SHORT),
     "nitrogen lost": Kind(10, "supply_lost", ("gas",), (3.0, 400.0)),
+    "nitrogen sags": Kind(
+        10, "valve_stuck", ("gas",), (20.0, 200.0), {"flow_sccm": [110.0, 130.0, 150.0]}, ("hot", "soak")
+    ),
     "valve stuck": Kind(
         11, "valve_stuck", ("gas",), (20.0, 400.0), {"flow_sccm": [0.0, 60.0, 140.0, 145.0, 300.0]}
     ),

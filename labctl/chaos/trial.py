@@ -37,6 +37,8 @@ BENCH_FILE, PROTOCOL_FILE = HERE / "bench.yaml", HERE / "protocol.yaml"
 
 SAFETY_S = (4800.0, 6600.0)
 """How long faults may begin and act, drawn by seed: the protocol takes 5,000 s without any."""
+LAST_RUN_S = 4500.0
+"""After it nobody begins another run."""
 LIVENESS_S = 6 * 3600.0
 """What remains after the last fault: HELD for 2 h, a protocol of an hour, a cool-down, and as much again (assumed)."""
 
@@ -66,11 +68,16 @@ MATTER = tuple(
 
 @dataclass(frozen=True)
 class Setting:
-    """What all trials of a campaign share: a bench, its drivers, the plan. Made once in each process."""
+    """What all trials of a campaign share: a bench, its drivers, the plan. Made once in each process.
+
+    safety_s: how long the safety phase takes, drawn in the range. last_run_s: after it no other run is begun.
+    """
 
     bench: Bench
     entries: Mapping[str, DriverEntry]
     plan: Plan
+    safety_s: tuple[float, float] = SAFETY_S
+    last_run_s: float = LAST_RUN_S
 
     @classmethod
     def of(cls, bench: Path | None = None) -> Setting:
@@ -330,7 +337,8 @@ def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | Non
         twin, controller = rehearsal.twin, rehearsal.controller
         names = {name: role for role, name in setting.roles.items()}
         _Eyes(twin, observer, names)
-        people = People(rehearsal, journal, seed, [f for f in scheduled if f["instrument"] == PERSON])
+        storms = [f for f in scheduled if f["instrument"] == PERSON]
+        people = People(rehearsal, journal, seed, storms, setting.last_run_s)
         with twin.lock:
             twin.faults.schedule(f for f in matter if f not in from_the_start)
         if rehearsal.problems:
@@ -338,7 +346,7 @@ def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | Non
             _put_right(rehearsal)
         elif from_the_start:
             observer.accuse("identity", "instruments in each other's place passed their audit")
-        safety_s = between(seed, "safety phase", *SAFETY_S)
+        safety_s = between(seed, "safety phase", *setting.safety_s)
 
         def over() -> bool:
             now = controller.clock.now()

@@ -40,12 +40,15 @@ UNSETTLED_S = 15.0
 CELL_LOW_V, CELL_HIGH_V = 2.0, 4.1
 
 
+def _interruptible(o: Observer) -> bool:
+    """There is a contactor, and the I/O module that opens it was not disturbed for a minute."""
+    assert o.now is not None
+    return o.bounds.contactor and o.now.t_s - o.deaf_s.get("io", -PERSON_S) >= PERSON_S
+
+
 def _forced(o: Observer) -> bool:
     """The furnace heats whatever anybody asks: its relay is stuck, and there is no contactor that labctl reaches."""
-    if not o.acts("furnace", "heater_stuck"):
-        return False
-    assert o.now is not None
-    return not o.bounds.contactor or o.now.t_s - o.deaf_s.get("io", -PERSON_S) < PERSON_S
+    return o.acts("furnace", "heater_stuck") and not _interruptible(o)
 
 
 # -- each second -----------------------------------------------------------------------------------
@@ -98,13 +101,14 @@ def over_temperature(o: Observer) -> str | None:
 def off_is_off(o: Observer) -> str | None:
     """Nothing asks the furnace to heat, and it does not.
 
-    A controller locked at its panel refuses to be switched off: its own ramp to 20 degC takes the heat away.
+    A controller that cannot hear, or is locked at its panel, falls back to 20 degC by its own ramp; where no contactor
+    interrupts it, it gives what that ramp needs.
     """
     s = o.now
     assert s is not None
-    locked = o.acts("furnace", "local_lock")
-    on = "furnace" not in o.heating and s.heater_w > 0.0 and not locked and not _forced(o)
-    lasted = o.lasting("off_is_off", on)
+    on = "furnace" not in o.heating and s.heater_w > 0.0
+    excused = on and (_forced(o) or (o.deaf("furnace") and not _interruptible(o)))
+    lasted = o.lasting("off_is_off", on and not excused)
     return (
         f"{s.heater_w:.0f} W for {lasted:.0f} s after it was switched off" if lasted > SAFE_S + 2.0 else None
     )

@@ -15,7 +15,7 @@ from labctl.chaos.judge.wire import Asked
 
 DEAF = (
     "drop", "refuse", "disconnect", "corrupt", "wrong_unit", "exception", "busy", "local_lock", "setpoints_ignored",
-    "valve_hold", "power", "delay", "question_mark", "eeprom_worn",
+    "valve_hold", "power", "delay", "question_mark", "eeprom_worn", "swapped",
 )  # fmt: skip
 """Faults under which an instrument may not hear, or not do, what it is asked."""
 
