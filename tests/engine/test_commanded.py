@@ -130,6 +130,23 @@ def test_an_oven_that_somebody_set_is_held() -> None:
     assert trips(hands) == ["panel_change"]
 
 
+def test_an_oven_that_is_heated_again_from_cooler_than_it_was_is_nobodys_hand() -> None:
+    hands = Hands(dry(segments=(ramp(100.0, 1e5),), timeout_s=2e5))
+    hands.start()
+    hands.values["oven.temperature"] = 100.0
+    hands.phase("dry", "soak")
+    hands.go(400.0)
+    assert hands.ask("hold")[1]
+    hands.until(lambda: hands.run.state == "HELD", 60.0)
+    hands.values["oven.temperature"] = 40.0
+    assert hands.ask("restart")[1]
+    hands.until(lambda: len(hands.sent("heat")) > 1, 100.0)
+    hands.values["oven.setpoint"] = 40.0  # where the driver begins its ramp
+    hands.go(120.0)
+    assert trips(hands) == []
+    assert (hands.values["oven.setpoint"] or 0.0) > 60.0
+
+
 def test_only_a_held_run_is_reconciled() -> None:
     hands = hot()
     assert hands.ask("restore") == ("refused: run-1 is RUNNING, not HELD", False)

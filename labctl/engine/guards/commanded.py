@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import HOLD, Guard, Seen, Stage
 from labctl.engine.scan import Scan
-from labctl.engine.state import ChamberState
+from labctl.engine.state import ChamberState, Lease
 from labctl.model.limits import limit
 from labctl.model.readings import Reading
 
@@ -55,7 +56,7 @@ def _setpoints(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Differen
     """Each target setpoint that labctl answers for, beside what it commanded last."""
     lease, made_safe = chamber.lease, chamber.safe is not None or chamber.custody is not None
     if lease is not None and rig.heater is not None:
-        wanted = scan.tally.get(_names(rig.name).sent_c) if rig.host_ramp else lease.target_c
+        wanted = _stepped_to(scan, rig, lease) if rig.host_ramp else lease.target_c
         found = scan.good(rig, rig.heater, "setpoint")
         if wanted is not None and found is not None and found > FALLBACK_C:
             yield Difference(rig.heater, "setpoint", wanted, found, "heat", "target_c")
@@ -75,16 +76,25 @@ def is_dialled(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
     return any(one.instrument == rig.heater for one in differences(scan, rig, chamber))
 
 
+def _stepped_to(scan: Scan, rig: Rig, lease: Lease) -> float | None:
+    """Where labctl last moved the setpoint of a ramp that it carries out; None before its first step."""
+    names = _names(rig.name)
+    if scan.tally.get(names.renewed_s, -math.inf) <= lease.since_s:
+        return None
+    return scan.tally.get(names.sent_c)
+
+
 class _Names(NamedTuple):
     """In the tally and the image, made once. answered_s: when the heater was last known to follow labctl."""
 
     sent_c: str
+    renewed_s: str
     answered_s: str
 
 
 @cache
 def _names(chamber: str) -> _Names:
-    return _Names(f"{chamber}/sent_c", f"{chamber}/answered_s")
+    return _Names(*(f"{chamber}/{name}" for name in _Names._fields))
 
 
 def _is_told(scan: Scan, instrument: str) -> bool:
