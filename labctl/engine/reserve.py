@@ -27,7 +27,15 @@ def contents_l(scan: Scan, rig: Rig) -> float | None:
 
 
 def cooling_s(scan: Scan, rig: Rig, celsius: float) -> float:
-    """Time to T_gas_off with the heater off: the bench's measured cool-down, as one exponential (assumed)."""
+    """Time to T_gas_off after a stop: its controlled ramp, then the measured cool-down as one exponential (assumed)."""
+    ramp_to = limit("stop_ramp_above")
+    if celsius > ramp_to:
+        ramped_s = (celsius - ramp_to) / limit("stop_ramp") * 60.0 + _natural_s(scan, rig, ramp_to)
+        return max(ramped_s, _natural_s(scan, rig, celsius))
+    return _natural_s(scan, rig, celsius)
+
+
+def _natural_s(scan: Scan, rig: Rig, celsius: float) -> float:
     above, end = celsius - scan.context.ambient_c, limit("T_gas_off") - scan.context.ambient_c
     return rig.cooling_tau_s * math.log(above / end) if above > end else 0.0
 

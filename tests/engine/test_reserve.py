@@ -30,6 +30,15 @@ def test_the_reserve_is_a_quarter_more_than_safe_flow_until_gas_may_stop() -> No
     assert needed(hands) == 0.0
 
 
+def test_above_500_degc_the_reserve_counts_the_controlled_ramp_of_a_stop() -> None:
+    hands = hot()
+    tau_s = hands.context.rigs["tube"].cooling_tau_s
+    hands.at(900.0)
+    ramp_s = 400.0 / 5.0 * 60.0
+    expected_s = ramp_s + tau_s * math.log((500.0 - 22.0) / (100.0 - 22.0))
+    assert needed(hands) == pytest.approx(1.25 * 0.2 / 60.0 * expected_s)
+
+
 def test_a_cylinder_below_twice_the_reserve_warns_and_below_it_the_run_stops_while_gas_lasts() -> None:
     hands = hot()
     reserve_bar = needed(hands) / PER_BAR
