@@ -36,14 +36,16 @@ GUARDS: Mapping[str, Guard] = {
 
 def watch(scan: Scan, rig: Rig, *, idle: bool = False) -> None:
     """Ask every guard of a chamber once; those alone that are always asked while it is idle."""
+    chamber = scan.state.chambers[rig.name]
     for one in rig.watches:
         guard = GUARDS[one.guard]
         if idle and not guard.always:
             continue
-        seen = guard.sees(scan, rig, scan.state.chambers[rig.name], one)
+        seen = guard.sees(scan, rig, chamber, one)
         if seen is not None:
             judge(scan, rig, guard, one, seen)
-        elif scan.state.alarms or not scan.tally.keys().isdisjoint(one.timers):
+            chamber = scan.state.chambers[rig.name]
+        elif one.alarm in scan.tally:
             rest(scan, rig, guard, one)
 
 

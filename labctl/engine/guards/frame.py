@@ -80,7 +80,8 @@ class Guard(NamedTuple):
 
 
 def judge(scan: Scan, rig: Rig, guard: Guard, watch: Watch, seen: Seen) -> None:
-    """Something is wrong: raise the alarm and do what is due."""
+    """Something is wrong: raise the alarm and do what is due. That it was seen stays in the tally until it rests."""
+    scan.tally[watch.alarm] = scan.now
     due = None
     for stage, timer in zip(guard.stages, watch.timers, strict=False):
         if stage.action > seen.worst:
@@ -108,16 +109,16 @@ def judge(scan: Scan, rig: Rig, guard: Guard, watch: Watch, seen: Seen) -> None:
 
 
 def rest(scan: Scan, rig: Rig, guard: Guard, watch: Watch) -> None:
-    """Nothing is wrong: what lasted has ended, and the alarm returns."""
+    """Nothing is wrong any more: what lasted has ended, and after its off-delay the alarm returns."""
     tally = scan.tally
     for timer in watch.timers:
-        if timer in tally:
-            del tally[timer]
-    if not scan.state.alarms or not scan.state.alarms.get(watch.alarm, {}).get("active"):
-        return
+        tally.pop(timer, None)
     off = f"{watch.alarm}/off_s"
-    if scan.lasting(off, True) >= guard.off_delay_s:
-        del tally[off]
+    if not _is_shown(scan, watch.alarm):
+        del tally[watch.alarm]
+        tally.pop(off, None)
+    elif scan.lasting(off, True) >= guard.off_delay_s:
+        del tally[off], tally[watch.alarm]
         scan.alarm(watch.alarm, False, "", run=scan.state.chambers[rig.name].run)
 
 
