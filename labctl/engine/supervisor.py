@@ -49,7 +49,7 @@ def advance(scan: Scan, rig: Rig) -> None:
     chamber = scan.state.chambers[rig.name]
     if chamber.lease is not None:
         _renew(scan, rig, chamber)
-    elif chamber.energised and chamber.custody is None:
+    elif chamber.energised and (chamber.custody is None or rig.kind == "oven"):
         _see_it_off(scan, rig, chamber)
         chamber = scan.state.chambers[rig.name]
     if chamber.safe is not None and not safe.is_done(chamber):
@@ -72,24 +72,27 @@ def advance(scan: Scan, rig: Rig) -> None:
 def _see_it_off(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
     """A heater that labctl does not ask to heat and that heats (a hand at its panel) is switched off again.
 
-    Judged by readings since it was switched off: a line that is busy with that shows what was before.
+    Judged by readings since it was switched off: a line that is busy with that shows what was before. An oven tells no
+    output; its setpoint shows whether it could heat.
     """
-    output, count, seen = (
-        scan.good(rig, rig.heater, "output"),
+    signal, off = ("setpoint", limit("instrument_off_c") + 0.5) if rig.kind == "oven" else ("output", 0.0)
+    value, count, seen = (
+        scan.good(rig, rig.heater, signal),
         f"{rig.name}/unasked_n",
         f"{rig.name}/unasked_s",
     )
-    if output is None or output <= 0.0:
+    if value is None or value <= off:
         scan.tally.pop(count, None)
         scan.tally.pop(seen, None)
         return
-    sampled_s = scan.image[f"{rig.heater}.output"].t_s
+    sampled_s = scan.image[f"{rig.heater}.{signal}"].t_s
     if _is_being_switched_off(scan, rig) or sampled_s <= scan.tally.get(seen, float("-inf")):
         return
     scan.tally[seen] = sampled_s
     if scan.add(count, 1.0) < limit("trip_scans"):
         return
-    message = f"{rig.name}: {rig.heater} heats at {output:.0f} %, and labctl did not ask it to; heater off"
+    shown = f"is set to {value:.0f} degC" if rig.kind == "oven" else f"heats at {value:.0f} %"
+    message = f"{rig.name}: {rig.heater} {shown}, and labctl did not ask it to; heater off"
     run = scan.state.runs.get(chamber.run or "")
     if chamber.safe is not None:
         safe.reopen(scan, rig, "heat_off", message, chamber.run)

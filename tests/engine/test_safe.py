@@ -247,6 +247,21 @@ def test_a_hold_freezes_the_ramp_but_follows_no_setpoint_of_a_hand_at_the_panel(
     assert sent == frozen_at
 
 
+def test_an_oven_set_hotter_at_its_panel_after_it_was_switched_off_is_switched_off_again() -> None:
+    hands = Hands(dry(after="off"))
+    hands.start()
+    hands.phase("dry", "ramp")
+    hands.values["oven.temperature"] = 90.0
+    assert hands.ask("abort")[1]
+    hands.go(40.0)
+    assert hands.state.chambers["drying-oven"].custody is not None
+    since = len(hands.commands)
+    hands.values["oven.setpoint"] = 150.0
+    hands.go(30.0)
+    assert verbs(hands, since) == ["heat_off"]
+    assert hands.values["oven.setpoint"] == 20.0
+
+
 # -- custody ---------------------------------------------------------------------------------------
 
 
