@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-PER_SEED = 11
+PER_SEED = 14
 """Faults dealt to each seed."""
 SECOND = ("monitor", "oven", "stirrer", "cycler", "analyser")
 
