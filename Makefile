@@ -59,8 +59,8 @@ test-clients: $(DEV) $(BENCH)  ## Let published clients of others drive the simu
 hil: $(DEV)  ## Run over real wires: the paper's protocol in lock-step, every stage at 20 times real time (20 min)
 	.venv/bin/python -m pytest -q -s -m "hil or not hil" tests/hil
 
-hil-short: $(DEV)  ## Run a short form of both tiers of hil (two minutes)
-	.venv/bin/python -m pytest -q -s -m "hil or not hil" -k short tests/hil
+hil-short: $(DEV)  ## Run a short form of both tiers of hil (five minutes)
+	LABCTL_HIL_SPEED=8 .venv/bin/python -m pytest -q -s -m "hil or not hil" -k short tests/hil
 
 chaos: $(DEV)  ## Try 300 seeds of faults on every stage, judged by an independent observer (5 to 10 min)
 	.venv/bin/labctl chaos --seeds 300
