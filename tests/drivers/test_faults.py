@@ -301,12 +301,22 @@ def test_the_oven_tells_of_its_limiter(moving: World) -> None:
     assert not moving.drivers["oven"].audit().ok
 
 
+@pytest.mark.parametrize(("name", "other"), [("nitrogen", "oxygen"), ("furnace", "hotplate")])
+def test_an_instrument_in_the_place_of_another_gives_no_number(moving: World, name: str, other: str) -> None:
+    moving.twin.faults.add({"instrument": name, "kind": "swapped", "parameters": {"with": other}})
+    moving.read("cycler")
+    for _ in range(3):
+        for swapped in (name, other):
+            assert {reading.quality for reading in moving.read(swapped).values()} <= {SILENT, BAD}
+    moving.twin.faults.clear()
+
+
 MODELS = set(models().values())
 
 
 def test_every_kind_of_fault_is_tried() -> None:
     tried = {kind_of(way) for way in WIRE} | {case[1] for case in REPORTED} | {case[1] for case in WRITES}
-    tried |= {"sensor_drift", "sensor_frozen", "leak", "cracked_tube", "opened", "limiter"}
+    tried |= {"sensor_drift", "sensor_frozen", "leak", "cracked_tube", "opened", "limiter", "swapped"}
     assert tried == {
         name for name, kind in KINDS.items() if kind.devices is None or set(kind.devices) & MODELS
     }

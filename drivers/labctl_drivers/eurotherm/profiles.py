@@ -263,7 +263,7 @@ def epc3016(comms: str = "option") -> FloatProfile:
             ),
             Unverified(
                 "float32 and times (ms) at 0x8000 + 2 x address, as in older series; the serial number as one too",
-                shown_by=("temperature", "setpoint", "serial number"),
+                shown_by=("temperature",),
             ),
             Unverified("the ramp starts at the process value when the loop goes to automatic", safety=False),
         ),
