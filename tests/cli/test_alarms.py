@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.cli.test_steering import Paced, eventually, labctl, paced
+from tests.cli.test_steering import Paced, eventually, paced
 
-__all__ = ["labctl", "paced"]
+__all__ = ["paced"]
 
 LOST = "tube/nitrogen_lost"
 

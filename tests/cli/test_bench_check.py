@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import yaml
 
-from labctl import cli
 from labctl.bench.commissioning import needs_commission
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import find_bench, load_bench
@@ -24,19 +23,8 @@ from labctl.runtime.commissioned import keep
 from labctl.runtime.folder import ESTOP, Lock, controller_of
 from labctl.runtime.serve import open_store
 from labctl.store import Store
+from tests.commandline import Labctl
 from tests.runtime.live import LiveBench, commission, live_bench
-
-Labctl = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def labctl(capsys: pytest.CaptureFixture[str]) -> Labctl:
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.main(words)
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(scope="module")

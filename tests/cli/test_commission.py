@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import yaml
 
-from labctl import cli
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
 from labctl.cli import commission
@@ -26,10 +25,10 @@ from labctl.runtime.clock import RealClock
 from labctl.runtime.commissioned import keep
 from labctl.runtime.folder import Lock, controller_of
 from labctl.runtime.serve import open_store
+from tests.commandline import Labctl
 from tests.runtime.live import LiveBench, live_bench
 from tests.runtime.live import commission as commission_all
 
-Labctl = Callable[..., tuple[int, str, str]]
 Line = str | Callable[[], None]
 
 WARM = """\
@@ -39,16 +38,6 @@ steps:
   - id: warm
     heat: {with: furnace, to: 60 degC, ramp: 20 K/min, hold: 1 min, atmosphere: air}
 """
-
-
-@pytest.fixture
-def labctl(capsys: pytest.CaptureFixture[str]) -> Labctl:
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.main(words)
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from labctl import cli
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
 from labctl.cli.control import submit
@@ -21,9 +20,8 @@ from labctl.cli.serve import start_detached
 from labctl.protocol.plan import canonical
 from labctl.protocol.validation import check_text
 from labctl.runtime.folder import Lock, controller_of
+from tests.commandline import Labctl
 from tests.runtime.live import LiveBench, commission, live_bench
-
-Labctl = Callable[..., tuple[int, str, str]]
 
 PURGE = """\
 protocol: touch-of-gas
@@ -31,16 +29,6 @@ roles: {furnace: tube_furnace, nitrogen: gas_flow}
 steps:
   - {id: purge, purge: {with: nitrogen, into: furnace, until_oxygen_below: 100 ppm, flow: 500 sccm}}
 """
-
-
-@pytest.fixture
-def labctl(capsys: pytest.CaptureFixture[str]) -> Labctl:
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.main(words)
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -6,35 +6,20 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from labctl import cli
 from labctl.bench.loader import find_bench
-
-Labctl = Callable[..., tuple[int, str, str]]
+from tests.commandline import Labctl
 
 RUN_KEYS = {
     "run_id", "bench", "state", "reason", "virtual_s", "wall_s", "cpu_s", "journal_head", "alarms", "verdict",
     "results", "report",
 }  # fmt: skip
 ROW_KEYS = {"quantity", "planned", "actual", "unit", "tolerance", "ok", "provenance"}
-
-
-@pytest.fixture
-def labctl(capsys: pytest.CaptureFixture[str]) -> Labctl:
-    """The command line in this process: exit code, stdout, stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.main(words)
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture

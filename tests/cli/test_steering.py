@@ -14,24 +14,11 @@ from typing import Any
 
 import pytest
 
-from labctl import cli
 from labctl.bench.loader import find_bench
 from labctl.store.reader import Reader
+from tests.commandline import Labctl
 
-Labctl = Callable[..., tuple[int, str, str]]
 SPEED = "150"
-
-
-@pytest.fixture
-def labctl(capsys: pytest.CaptureFixture[str]) -> Labctl:
-    """The command line in this process: exit code, stdout, stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.main(words)
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 class Paced:

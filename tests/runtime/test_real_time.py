@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from labctl import cli
 from labctl.runtime.folder import controller_of
 from labctl.store.reader import Reader
+from tests.commandline import Labctl
 from tests.runtime.live import LiveBench, live_bench
 
 WARM_TUBE = """\
@@ -31,7 +31,6 @@ steps:
   - {id: cool, cool: {with: furnace, below: 60 degC, natural: true, under: {gas: nitrogen, flow: 200 sccm}}}
   - {id: unload, unload: {from: furnace, into: nothing}}
 """
-Labctl = Callable[..., tuple[int, str, str]]
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -62,18 +61,6 @@ def start() -> Iterator[Start]:
     for process in processes:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture
-def labctl(capsys: pytest.CaptureFixture[str]) -> Labctl:
-    """The command line in this process: exit code, stdout, stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.main(words)
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture

@@ -253,7 +253,8 @@ def _reserve(times: float) -> Change:
 
     def change(hands: Hands) -> None:
         supply = hands.context.rigs["tube"].supply
-        assert supply is not None and supply.litres_per_bar is not None  # noqa: PT018
+        assert supply is not None
+        assert supply.litres_per_bar is not None
         scan = Scan(hands.context, hands.state, hands.now, 1.0, hands.image())
         hands.values["io.cylinder_pressure"] = times * needed_l(scan, supply.name) / supply.litres_per_bar
 

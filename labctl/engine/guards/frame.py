@@ -30,6 +30,7 @@ class Action(IntEnum):
 
 
 ALARM, HOLD, TRIP = Action
+ON_BAD = {"trip": TRIP, "hold": HOLD, "alarm": ALARM}
 
 Tightened = Mapping[str, float]
 
@@ -37,15 +38,15 @@ Tightened = Mapping[str, float]
 class Seen(NamedTuple):
     """What is wrong now, for the person at the furnace: what and where, the value and the limit that it broke.
 
-    worst: the gravest action that this justifies. how: a hold keeps the heat ("maintain"), ends it
-    ("cool"), or is a controlled stop of the run ("stop").
+    worst: the gravest action that this justifies; None for a reading that is not good: what the guard's `on_bad` says.
+    how: a hold keeps the heat ("maintain"), ends it ("cool"), or is a controlled stop of the run ("stop").
     distrust: a sensor without a vote from now on. recheck: an instrument to audit again before anything heats.
     """
 
     message: str
     value: float | None = None
     bound: float = 0.0
-    worst: Action = TRIP
+    worst: Action | None = TRIP
     how: Literal["maintain", "cool", "stop"] = "cool"
     distrust: str | None = None
     recheck: str | None = None
@@ -82,9 +83,10 @@ class Guard(NamedTuple):
 def judge(scan: Scan, rig: Rig, guard: Guard, watch: Watch, seen: Seen) -> None:
     """Something is wrong: raise the alarm and do what is due. That it was seen stays in the tally until it rests."""
     scan.tally[watch.alarm] = scan.now
+    worst = ON_BAD[guard.on_bad] if seen.worst is None else seen.worst
     due = None
     for stage, timer in zip(guard.stages, watch.timers, strict=False):
-        if stage.action > seen.worst:
+        if stage.action > worst:
             scan.tally.pop(timer, None)
         elif _has_lasted(scan, stage, timer, watch):
             due = stage

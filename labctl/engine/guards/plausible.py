@@ -63,8 +63,9 @@ def sensor_jump(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Se
                 f"{rig.name}: {name} jumped from {tally[believed]:.1f} to {value:.1f} degC, faster than "
                 f"{bound:g} K/s; " + ("heater off" if heats else "it has no vote any more")
             )
-            worst, how = (TRIP, "cool") if heats else (HOLD, "maintain")
-            found = Seen(message, value, bound, worst=worst, how=how, distrust=name)  # type: ignore[arg-type]
+            found = Seen(message, value, bound, distrust=name)
+            if not heats:
+                found = found._replace(worst=HOLD, how="maintain")
     return found
 
 

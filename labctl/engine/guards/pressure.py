@@ -21,7 +21,7 @@ def tube_pressure(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
     """The pressure in the tube: no further heat above tube_pressure_high, heater off above tube_pressure_trip."""
     pressure = value_of(scan, rig, "tube_pressure")
     if pressure is None:
-        return unread(scan, rig, watch, "tube_pressure", HOLD)
+        return unread(scan, rig, watch, "tube_pressure")
     high, trip = limit("tube_pressure_high", watch.tightened), limit("tube_pressure_trip", watch.tightened)
     if pressure <= high:
         return None

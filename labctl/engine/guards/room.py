@@ -19,7 +19,7 @@ from labctl.model.readings import SILENT
 CLOSED, OPEN = 1.0, 0.0
 
 
-def unread(scan: Scan, rig: Rig, watch: Watch, what: str, worst: Action) -> Seen | None:
+def unread(scan: Scan, rig: Rig, watch: Watch, what: str) -> Seen | None:
     """A wired signal has not been good for signal_bad_for. That a module is silent is told once, by its own guard."""
     if what not in rig.io:
         return None
@@ -34,7 +34,7 @@ def unread(scan: Scan, rig: Rig, watch: Watch, what: str, worst: Action) -> Seen
     if lasted < bound or told:
         return None
     message = f"{rig.name}: no good reading of {what} from {instrument} for {lasted:.0f} s"
-    return Seen(message, None, bound, worst=worst, how="maintain")
+    return Seen(message, None, bound, worst=None, how="maintain")
 
 
 def value_of(scan: Scan, rig: Rig, what: str) -> float | None:
@@ -66,7 +66,7 @@ def _contact(
     def sees(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
         opened = is_open(scan, rig, what)
         if opened is None:
-            return unread(scan, rig, watch, what, HOLD)
+            return unread(scan, rig, watch, what)
         if not opened:
             return None
         message = says.format(chamber=rig.name)
@@ -80,7 +80,7 @@ def estop_contact(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
     """The e-stop's contact is open: as the e-stop, it takes heat away and never nitrogen."""
     opened = is_open(scan, rig, "estop")
     if opened is None:
-        return unread(scan, rig, watch, "estop", HOLD)
+        return unread(scan, rig, watch, "estop")
     message = f"{rig.name}: the e-stop is pressed; heater off, gas kept on. Release it, then clear and reset the run"
     return Seen(message, OPEN, CLOSED) if opened else None
 
@@ -102,7 +102,7 @@ def door(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | No
     """A tube opened hot, or an oven opened with solvent in it: heater off. Another oven: an alarm after a while."""
     opened = is_open(scan, rig, "door")
     if opened is None:
-        return unread(scan, rig, watch, "door", ALARM)
+        return unread(scan, rig, watch, "door")
     if not opened:
         return None
     if rig.kind == "tube":
@@ -129,7 +129,7 @@ def contactor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen
     """The contactor is open although the chamber is to be heated: nothing may wait there at full demand."""
     value = value_of(scan, rig, "contactor")
     if value is None:
-        return unread(scan, rig, watch, "contactor", HOLD)
+        return unread(scan, rig, watch, "contactor")
     if chamber.lease is None or value == CLOSED:
         return None
     message = f"{rig.name}: the contactor has opened while {rig.heater} heats; heater off. Look for why, then restart"
@@ -140,7 +140,7 @@ def room_oxygen(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Se
     """Too little oxygen in the room. Nitrogen is never closed for it."""
     value = value_of(scan, rig, "room_oxygen")
     if value is None:
-        return unread(scan, rig, watch, "room_oxygen", ALARM)
+        return unread(scan, rig, watch, "room_oxygen")
     low, trip = limit("room_oxygen_alarm", watch.tightened), limit("room_oxygen_trip", watch.tightened)
     if value >= low:
         return None
@@ -151,7 +151,7 @@ def room_co(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen |
     """Carbon monoxide in the room. Nitrogen is never closed for it."""
     value = value_of(scan, rig, "room_co")
     if value is None:
-        return unread(scan, rig, watch, "room_co", ALARM)
+        return unread(scan, rig, watch, "room_co")
     high, trip = limit("room_co_alarm", watch.tightened), limit("room_co_trip", watch.tightened)
     if value <= high:
         return None
