@@ -102,9 +102,22 @@ class Supply(Model):
     gauge: str | None = None
 
 
+class RuleSetting(Model):
+    """What a bench says of one rule: a stricter `limit` in the rule's unit, or `waive` with the reason and `by` whom."""
+
+    limit: float | None = None
+    waive: str | None = Field(default=None, min_length=1)
+    by: str | None = Field(default=None, min_length=1)
+
+
+def _none_set(rules: object) -> bool:
+    return not rules
+
+
 class Bench(Model):
     """A whole bench. Instruments and chambers are named by the keys.
 
+    rules: those that this site tightens or waives, by their names.
     backdoor: of the simulator that serves all its instruments over real links, on this machine; see `simulated`.
     """
 
@@ -113,6 +126,7 @@ class Bench(Model):
     instruments: dict[str, Instrument]
     chambers: dict[str, Chamber]
     supplies: dict[str, Supply] = Field(default_factory=dict)
+    rules: dict[str, RuleSetting] = Field(default_factory=dict, exclude_if=_none_set)
     ambient_c: float = 22.0
     backdoor: str | None = Field(default=None, pattern=r"^tcp://127\.0\.0\.1:[0-9]{1,5}$")
 

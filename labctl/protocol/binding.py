@@ -12,6 +12,7 @@ from labctl.model.limits import limit
 from labctl.model.quantity import DIMENSIONS, QuantityError, parse
 from labctl.protocol import estimates
 from labctl.protocol import schema as written
+from labctl.protocol.contents import KINDS, kinds_of
 from labctl.protocol.diagnosis import nearest
 from labctl.protocol.plan import (
     After,
@@ -33,6 +34,7 @@ from labctl.protocol.plan import (
     Requirement,
     Segment,
     Stir,
+    Substance,
     Unload,
     Wait,
 )
@@ -60,6 +62,7 @@ def bind(
     steps = [binder.step(i, step) for i, step in enumerate(protocol.steps)]
     charge, product = protocol.charge, protocol.product
     expected = binder.expected()
+    contents = binder.contents()
     if any(f.severity == "error" for f in cast.findings):
         return None, cast.findings
     plan = Plan(
@@ -74,6 +77,7 @@ def bind(
             ethanol_g=_grams(ethanol=charge.ethanol),
             water_g=_grams(water=charge.water),
         ),
+        contents=contents,
         expected=expected,
         steps=tuple(s for s in steps if s is not None),
         bench_identity=bench.identity,
@@ -308,6 +312,26 @@ class _Binder:
             self.cast.error("QTY-001", path, f"{quantity}: {error.reason}", error.hint)
             return None
         return Requirement(quantity=quantity, relation=relation, value=value, unit=DIMENSIONS[dimension].unit)
+
+    # -- what is in the batch
+
+    def contents(self) -> tuple[Substance, ...] | None:
+        """Every substance with what it is: as declared, and as its name tells; None when nothing is declared."""
+        if self.protocol.contents is None:
+            return None
+        substances = []
+        for name, declared in self.protocol.contents.items():
+            known = kinds_of(name)
+            if known is None and not declared.is_:
+                message = f"what {name!r} is cannot be told from its name"
+                hint = f"write its formula, or say so: `{name}: {{is: polymer}}`; kinds: {', '.join(KINDS)}"
+                self.cast.error("MIX-006", ("contents", name), message, hint, key=True)
+                continue
+            kinds = tuple(dict.fromkeys((*declared.is_, *(known or ()))))
+            substances.append(
+                Substance(name=name, mass_g=declared.mass, purity=declared.purity / 100.0, kinds=kinds)
+            )
+        return tuple(substances)
 
     # -- published values
 

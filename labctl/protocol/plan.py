@@ -217,6 +217,19 @@ class Charge(Frozen):
         return self.thf_g + self.ethanol_g
 
 
+class Substance(Frozen):
+    """What is in the batch besides its solvents. mass_g: None when not declared. kinds: see `contents.KINDS`."""
+
+    name: str
+    mass_g: float | None
+    purity: float
+    kinds: tuple[str, ...]
+
+
+def _undeclared(contents: object) -> bool:
+    return contents is None
+
+
 class Product(Frozen):
     """What is made, and how much of it in grams."""
 
@@ -235,7 +248,10 @@ class Expected(Frozen):
 
 
 class Plan(Frozen):
-    """Everything a run needs to know, resolved. `plan_hash` identifies it."""
+    """Everything a run needs to know, resolved. `plan_hash` identifies it.
+
+    contents: what is in the batch, for the rules that ask; None when the protocol does not say.
+    """
 
     protocol: str
     title: str
@@ -244,6 +260,7 @@ class Plan(Frozen):
     roles: dict[str, str] = {}
     product: Product | None = None
     charge: Charge = Charge()
+    contents: tuple[Substance, ...] | None = Field(default=None, exclude_if=_undeclared)
     expected: tuple[Expected, ...] = ()
     steps: tuple[AnyStep, ...]
     bench_identity: str

@@ -8,12 +8,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from labctl.bench.api import CAPABILITIES
 from labctl.bench.schema import Bench
 from labctl.model.quantity import DIMENSIONS, UNITS, QuantityError, canonical_unit, parse
+from labctl.protocol.contents import KINDS as KINDS_OF_CONTENT
 from labctl.protocol.plan import After, Atmosphere
 
 REFERENCE = re.compile(r"\{([^{}]*)\}")
@@ -75,6 +84,14 @@ def _requirement(value: object) -> tuple[Relation, str]:
     return cast(Relation, f"at_{match[1]}"), match[2]
 
 
+def _kind(value: str) -> str:
+    if value not in KINDS_OF_CONTENT:
+        raise problem(
+            "SCH-003", f"{value!r} is not a kind of substance", f"kinds: {', '.join(KINDS_OF_CONTENT)}"
+        )
+    return value
+
+
 Temperature = Annotated[float, *_quantity("temperature")]
 Difference = Annotated[float, *_quantity("temperature_difference")]
 Ramp = Annotated[float, *_quantity("ramp")]
@@ -87,7 +104,8 @@ Rate = Annotated[float, *_quantity("rate")]
 SpecificCurrent = Annotated[float, *_quantity("specific_current")]
 Mass = Annotated[float, *_quantity("mass")]
 Volume = Annotated[float, *_quantity("volume")]
-"""Quantities: degC, K, K/min, s, sccm, ppm, rpm, V, C, mA/g, g and mL in the model."""
+Percent = Annotated[float, *_quantity("percent")]
+"""Quantities: degC, K, K/min, s, sccm, ppm, rpm, V, C, mA/g, g, mL and % in the model."""
 
 Unit = Annotated[str, BeforeValidator(_unit), WithJsonSchema({"type": "string", "enum": sorted(UNITS)})]
 Count = Annotated[
@@ -98,6 +116,9 @@ Count = Annotated[
     ),
 ]
 Provenance = Literal["paper", "derived", "assumed", "unverified"]
+Kind = Annotated[
+    str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": list(KINDS_OF_CONTENT)})
+]
 Scalar = str | bool | int | float
 Role = str
 
@@ -132,6 +153,22 @@ class WrittenCharge(Written):
     thf: Volume = 0.0
     ethanol: Volume = 0.0
     water: Volume = 0.0
+
+
+class WrittenContent(Written):
+    """A substance of the batch: how much, how pure, and what it `is` where its name does not tell."""
+
+    mass: Mass | None = Field(default=None, gt=0)
+    purity: Percent = Field(default=100.0, gt=0, le=100)
+    is_: list[Kind] = Field(default_factory=list, alias="is")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mass_alone(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return {} if data is None else {"mass": data}
+        kinds = data.get("is")
+        return {**data, "is": [kinds]} if isinstance(kinds, str) else data
 
 
 class WrittenExpected(Written):
@@ -335,6 +372,7 @@ class WrittenProtocol(Written):
     )
     product: WrittenProduct | None = None
     charge: WrittenCharge = WrittenCharge()
+    contents: dict[str, WrittenContent] | None = None
     expected: list[WrittenExpected] = Field(default_factory=list)
     steps: list[WrittenStep] = Field(min_length=1, max_length=1000)
 

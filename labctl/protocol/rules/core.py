@@ -4,49 +4,92 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from labctl.bench.schema import Bench, Chamber
-from labctl.protocol.plan import Cool, Heat, Plan, Purge, Segment, Step
+from labctl.protocol.plan import Cool, Heat, Manual, Plan, Purge, Segment, Step
 from labctl.protocol.source import Path
+
+Waive = Literal["never", "warnings", "errors"]
+"""What of a rule a bench may waive, with a reason: nothing, its warnings, or its errors too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Where a rule found something. `severity` where it is not the rule's own."""
+    """Where a rule found something. `severity` where it is not the rule's own.
+
+    kept: True when this one cannot be waived although others of the rule can.
+    """
 
     path: Path
     message: str
     hint: str | None = None
     severity: str | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """The number that a rule judges by. `stricter` says in which direction a bench may move it."""
+
+    value: float
+    unit: str
+    stricter: Literal["lower", "higher"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: its name, how serious it is at most, why it is there, and where it comes from."""
+    """One rule: its name, how serious it is at most, why it is there, and where it comes from.
+
+    find: None for one that is judged while the file is read. number: what a bench may tighten.
+    """
 
     id: str
     severity: str
     rationale: str
     source: str
-    find: Callable[[Plan, Bench], Iterator[Hit]]
+    find: Callable[[Plan, Bench], Iterator[Hit]] | None = None
+    number: Number | None = None
+    waive: Waive = "warnings"
 
 
 RULES: list[Rule] = []
-"""Every rule, in the order in which they are judged; filled as their modules are imported."""
+"""Every rule over a plan, in the order in which they are judged; filled as their modules are imported."""
+
+NUMBERS: dict[str, Number] = {}
+"""The number of each rule that has one."""
 
 
 _Find = Callable[[Plan, Bench], Iterator[Hit]]
 
 
-def rule(id: str, severity: str, rationale: str, source: str) -> Callable[[_Find], _Find]:
+def rule(
+    id: str,
+    severity: str,
+    rationale: str,
+    source: str,
+    *,
+    number: Number | None = None,
+    waive: Waive = "warnings",
+) -> Callable[[_Find], _Find]:
     """Make a rule of the function below it."""
 
     def add(find: _Find) -> _Find:
-        RULES.append(Rule(id, severity, rationale, source, find))
+        RULES.append(Rule(id, severity, rationale, source, find, number, waive))
+        if number is not None:
+            NUMBERS[id] = number
         return find
 
     return add
+
+
+def number(bench: Bench, rule_id: str) -> float:
+    """The number of a rule on this bench: its own, or what the bench tightened it to."""
+    own = NUMBERS[rule_id]
+    setting = bench.rules.get(rule_id)
+    if setting is None or setting.limit is None:
+        return own.value
+    return (min if own.stricter == "lower" else max)(own.value, setting.limit)
 
 
 _S = TypeVar("_S", bound=Step)
@@ -65,10 +108,31 @@ def targets(plan: Plan) -> Iterator[tuple[int, Heat, Segment, Path]]:
             yield i, heat, segment, single if len(heat.segments) == 1 else (*single, "segments", j)
 
 
+def top_c(heat: Heat) -> float:
+    """The highest target of a step in degC."""
+    return max(segment.target_c for segment in heat.segments)
+
+
 def tube_of(bench: Bench, step: Step) -> Chamber | None:
     """The chamber of a step if it is a tube."""
     chamber = bench.chambers.get(step.chamber or "")
     return chamber if chamber is not None and chamber.kind == "tube" else None
+
+
+def guards_of(chamber: Chamber) -> set[str]:
+    """The names of the guards on a chamber."""
+    return {guard.guard for guard in chamber.guards}
+
+
+def said(plan: Plan, words: str, before: int | None = None) -> bool:
+    """True when a person's step (before that index) is about one of `words`, in what it says or has confirmed."""
+    wanted = words.split()
+    for step in plan.steps[:before]:
+        if isinstance(step, Manual):
+            text = " ".join((step.do, *step.confirm)).lower()
+            if any(word in text for word in wanted):
+                return True
+    return False
 
 
 class Flow(NamedTuple):
