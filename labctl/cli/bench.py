@@ -18,6 +18,7 @@ from labctl.cli.standing import standing
 from labctl.cli.survey import survey
 from labctl.cli.terminal import print_json, print_table
 from labctl.errors import Finding, InstrumentError, UsageError, ValidationError
+from labctl.protocol.compose import compose
 from labctl.protocol.library import protocols
 from labctl.protocol.roles import Cast
 from labctl.protocol.rules.protection import lost
@@ -143,7 +144,7 @@ def _protocols(folder: Path, bench: Bench) -> Iterator[dict[str, Any]]:
     for name, file in protocols(folder).items():
         lacking = []
         try:
-            document = read(file.read_bytes(), str(file))
+            document = compose(read(file.read_bytes(), str(file)), folder)
             roles = document.data.get("roles") if isinstance(document.data, dict) else None
             if isinstance(roles, dict) and all(isinstance(c, str) for c in roles.values()):
                 cast = Cast(roles, document, bench)

@@ -10,8 +10,10 @@ from labctl.cli.ending import tell
 from labctl.cli.findings import print_briefly
 from labctl.cli.validate import checked, chosen_bench
 from labctl.errors import Finding, UsageError, ValidationError
+from labctl.protocol.compose import whole_text
 from labctl.protocol.library import find_protocol
 from labctl.protocol.plan import Plan
+from labctl.protocol.source import read
 
 ABSENT_PROTECTION = "SAFE-005"
 
@@ -41,7 +43,8 @@ def main(arguments: Namespace) -> int:
         bench = twin_bench(bench)
     plan, findings = valid_plan(arguments, bench)
     place = None if Path(arguments.protocol).is_file() else arguments.bench
-    text = find_protocol(arguments.protocol, place).read_text(encoding="utf-8")
+    file = find_protocol(arguments.protocol, place)
+    text = whole_text(read(file.read_bytes(), str(file)), place)
     if not arguments.simulate:
         from labctl.cli.attach import run_on_bench
 

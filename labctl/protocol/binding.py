@@ -125,10 +125,11 @@ class _Binder:
 
     def step(self, index: int, step: written.WrittenStep) -> AnyStep | None:
         if step.id in self.seen:
-            first, _ = self.cast.document.place(("steps", self.seen[step.id], "id"))
-            self.cast.error(
-                "STEP-003", ("steps", index, "id"), f"duplicate step id {step.id!r}", f"first at line {first}"
-            )
+            here: Path = ("steps", index, "id")
+            file, line, _ = self.cast.document.spot(("steps", self.seen[step.id], "id"))
+            elsewhere = f" of {file}" if file != self.cast.document.spot(here).file else ""
+            hint = f"first at line {line}{elsewhere}"
+            self.cast.error("STEP-003", here, f"duplicate step id {step.id!r}", hint)
         self.seen.setdefault(step.id, index)
         at: Path = ("steps", index, step.kind)
         if step.stir:

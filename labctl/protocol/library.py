@@ -8,6 +8,9 @@ from pathlib import Path
 from labctl.errors import UsageError
 from labctl.protocol.diagnosis import nearest
 
+PARTS = "parts"
+"""The folder, below that of protocols, with what several of them share."""
+
 
 def bundled_folder() -> Path:
     """The protocols that come with labctl: inside an installed package, or beside it in a checkout."""
@@ -36,7 +39,34 @@ def find_protocol(name: str | Path, folder: Path | None = None) -> Path:
         raise UsageError(f"no protocol file {text}")
     if (here / f"{text}.yaml").is_file():
         return here / f"{text}.yaml"
-    known = protocols(folder)
-    if text not in known:
-        raise UsageError(f"no protocol {text!r} ({nearest(text, known) or 'see labctl protocols'})")
-    return known[text]
+    named = protocols(folder)
+    if text not in named:
+        raise UsageError(f"no protocol {text!r} ({nearest(text, named) or 'see labctl protocols'})")
+    return named[text]
+
+
+def based_on(
+    name: str, beside: Path, folder: Path | None = None, *, part: bool, without: Path | None = None
+) -> Path | None:
+    """The file that a protocol extends or includes: beside it, then in `folder`, then bundled; None if there is none.
+
+    without: a file that is passed over, so that a protocol may extend the bundled one that it hides.
+    """
+    for place in _places(beside, folder, part=part):
+        file = place / f"{name}.yaml"
+        if file.is_file() and (without is None or file.resolve() != without):
+            return file
+    return None
+
+
+def known(beside: Path, folder: Path | None = None, *, part: bool) -> list[str]:
+    """The names of all protocols or parts that a protocol there may extend or include."""
+    return sorted({f.stem for place in _places(beside, folder, part=part) for f in place.glob("*.yaml")})
+
+
+def _places(beside: Path, folder: Path | None, *, part: bool) -> list[Path]:
+    here = (folder if folder is not None else Path()) / "protocols"
+    if not part:
+        return [beside, here, bundled_folder()]
+    own = [beside] if beside.name == PARTS else [beside / PARTS]
+    return [*own, here / PARTS, bundled_folder() / PARTS]

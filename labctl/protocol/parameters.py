@@ -14,7 +14,7 @@ from labctl.model.quantity import DIMENSIONS, QuantityError, dimension_of, parse
 from labctl.protocol.diagnosis import findings_of, nearest
 from labctl.protocol.plan import Parameter
 from labctl.protocol.schema import REFERENCE, Scalar, WrittenParameter, WrittenProtocol
-from labctl.protocol.source import Document, Path, scalar
+from labctl.protocol.source import Document, Path, Place, scalar
 
 Resolved = dict[str, Parameter]
 
@@ -105,14 +105,14 @@ class Filled:
 
     document: Document
     used: dict[str, list[Path]]
-    open: frozenset[tuple[int, int]]
+    open: frozenset[Place]
     findings: list[Finding]
 
 
 def fill(document: Document, resolved: Resolved) -> Filled:
     """Replace every `"{name}"` outside the block of parameters; an unknown name is a finding."""
     used: dict[str, list[Path]] = {}
-    unresolved: set[tuple[int, int]] = set()
+    unresolved: set[Place] = set()
     findings: list[Finding] = []
     declared = document.data.get("parameters") if isinstance(document.data, dict) else None
     names = set(declared) if isinstance(declared, dict) else set()
@@ -129,7 +129,7 @@ def fill(document: Document, resolved: Resolved) -> Filled:
         for name in REFERENCE.findall(value):
             used.setdefault(name, []).append(path)
             if name not in resolved:
-                unresolved.add(document.place(path))
+                unresolved.add(document.spot(path))
             if name not in names:
                 message = f"{{{name}}} refers to no parameter"
                 findings.append(document.finding("PAR-004", path, message, nearest(name, names)))
@@ -148,4 +148,4 @@ def written(filled: Filled) -> tuple[WrittenProtocol | None, list[Finding]]:
         return WrittenProtocol.model_validate(filled.document.data), []
     except SchemaError as error:
         found = findings_of(error, filled.document, WrittenProtocol)
-        return None, [f for f in found if (f.line, f.column) not in filled.open]
+        return None, [f for f in found if (f.file, f.line, f.column) not in filled.open]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -31,24 +31,42 @@ _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+class Place(NamedTuple):
+    """Where something was written: line and column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that was read: its plain values, and where each value and key stands (1-based line, column)."""
+    """What was read: plain values, and where each value and key stands (1-based line, column).
+
+    name: the file. files: where a document was put together from several, the file of what lies at and below a path.
+    """
 
     name: str
     text: str
     data: Any
     values: dict[Path, tuple[int, int]] = field(repr=False)
     keys: dict[Path, tuple[int, int]] = field(repr=False)
+    files: Mapping[Path, str] = field(default_factory=dict, repr=False)
 
     def place(self, path: Path, *, key: bool = False) -> tuple[int, int]:
         """Line and column of the value at `path`, or of its key; or of the nearest one around it."""
-        while path:
+        return self.spot(path, key=key)[1:]
+
+    def spot(self, path: Path, *, key: bool = False) -> Place:
+        """As `place`, with the file."""
+        found = None
+        while path and found is None:
             found = (self.keys.get(path) if key else None) or self.values.get(path) or self.keys.get(path)
-            if found:
-                return found
+            path = path if found else path[:-1]
+        line, column = found or self.values.get((), (1, 1))
+        while path and path not in self.files:
             path = path[:-1]
-        return self.values.get((), (1, 1))
+        return Place(self.files.get(path, self.name), line, column)
 
     def finding(
         self,
@@ -61,8 +79,7 @@ class Document:
         key: bool = False,
     ) -> Finding:
         """A finding at the value (or key) of `path`."""
-        line, column = self.place(path, key=key)
-        return Finding(rule, severity, message, self.name, line, column, hint)
+        return Finding(rule, severity, message, *self.spot(path, key=key), hint)
 
 
 def read(content: str | bytes, name: str) -> Document:

@@ -8,6 +8,7 @@ from pathlib import Path
 from labctl.bench.schema import Bench
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.protocol.binding import bind
+from labctl.protocol.compose import compose
 from labctl.protocol.library import find_protocol
 from labctl.protocol.parameters import Filled, Resolved, fill, resolve, written
 from labctl.protocol.plan import Plan
@@ -29,15 +30,19 @@ def check(
         return None, [Finding("FILE-001", "error", str(error))]
     except OSError as error:
         return None, [Finding("FILE-002", "error", f"{protocol} cannot be read: {error.strerror}")]
-    return check_text(content, str(path), parameters, bench)
+    return check_text(content, str(path), parameters, bench, folder)
 
 
 def check_text(
-    content: str | bytes, file: str, parameters: Mapping[str, str], bench: Bench
+    content: str | bytes,
+    file: str,
+    parameters: Mapping[str, str],
+    bench: Bench,
+    folder: Path | None = None,
 ) -> tuple[Plan | None, list[Finding]]:
     """As `check`, for the content of a file that findings call `file`."""
     try:
-        document = read(content, file)
+        document = compose(read(content, file), folder)
     except ValidationError as error:
         return None, error.findings
     resolved, findings = resolve(document, parameters)
