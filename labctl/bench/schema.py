@@ -103,7 +103,7 @@ class Supply(Model):
 
 
 class RuleSetting(Model):
-    """What a bench says of one rule: a stricter `limit` in the rule's unit, or `waive` with the reason and `by` whom."""
+    """What a bench says of a rule: a stricter `limit` in the rule's unit, or `waive`: the reason, and `by` whom."""
 
     limit: float | None = None
     waive: str | None = Field(default=None, min_length=1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
 from labctl.bench.schema import Bench, Chamber
-from labctl.protocol.plan import Cool, Heat, Manual, Plan, Purge, Segment, Step
+from labctl.protocol.chemistry import FormulaError, formula
+from labctl.protocol.plan import Cool, Heat, Manual, Plan, Purge, Requirement, Segment, Step, Substance
 from labctl.protocol.source import Path
 
 Waive = Literal["never", "warnings", "errors"]
@@ -153,3 +154,37 @@ def flows(plan: Plan) -> Iterator[Flow]:
         elif isinstance(step, Heat | Cool) and step.under:
             gas = step.under
             yield Flow(i, step, gas.instrument, gas.flow_sccm, ("steps", i, step.kind, "under", "flow"))
+
+
+def having(plan: Plan, *kinds: str) -> list[Substance]:
+    """The declared substances that are of one of these kinds."""
+    return [s for s in plan.contents or () if set(kinds) & set(s.kinds)]
+
+
+def grams(substances: Iterable[Substance]) -> float | None:
+    """Their mass as declared; None when that of any is not."""
+    masses = [s.mass_g for s in substances]
+    return None if None in masses else sum(m for m in masses if m is not None)
+
+
+def atoms_in(text: str) -> Mapping[str, int]:
+    """The atoms of a formula; a coating (`@C`) is left out, and what is no formula has none."""
+    try:
+        return formula(text.split("@")[0]).atoms
+    except FormulaError:
+        return {}
+
+
+def wet_heats(plan: Plan, bench: Bench) -> Iterator[tuple[int, Heat]]:
+    """Every heating step at which flammable solvent may still be in the batch: until its loss was weighed."""
+    if plan.charge.flammable_solvent_g <= 0:
+        return
+    for i, step in enumerate(plan.steps):
+        if isinstance(step, Manual) and any(_proves_dry(r, bench) for r in step.require):
+            return
+        if isinstance(step, Heat):
+            yield i, step
+
+
+def _proves_dry(r: Requirement, bench: Bench) -> bool:
+    return r.quantity == "solvent_loss" and r.relation == "at_least" and r.value >= number(bench, "SOL-005")

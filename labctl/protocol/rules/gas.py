@@ -9,17 +9,9 @@ from labctl.bench.schema import Bench
 from labctl.model.limits import limit, protective_flow
 from labctl.protocol import estimates
 from labctl.protocol.plan import Cool, Heat, Manual, Plan, Purge, Unload
-from labctl.protocol.rules.core import (
-    Hit,
-    flows,
-    rule,
-    steps,
-    tube_of,
-)
+from labctl.protocol.rules.core import Hit, Number, flows, having, number, rule, steps, top_c, tube_of
 from labctl.protocol.source import Path
 
-T_CARBON_C = 200.0
-"""Above it carbon and V(III) are taken to oxidise in air (GAS-001)."""
 INERT_GASES = ("N2", "Ar", "He")
 
 
@@ -27,6 +19,7 @@ INERT_GASES = ("N2", "Ar", "He")
     "GAS-001", "error",
     "Above 200 degC in air carbon burns and V(III) oxidises; CO and styrene meet oxygen.",
     "paper (pyrolysis in N2); washout law, derived",
+    number=Number(200.0, "degC", "lower"), waive="never",
 )  # fmt: skip
 def _purged(plan: Plan, bench: Bench) -> Iterator[Hit]:
     clean: set[str] = set()
@@ -37,19 +30,25 @@ def _purged(plan: Plan, bench: Bench) -> Iterator[Hit]:
         elif isinstance(step, Unload) or (isinstance(step, Manual) and step.into):
             clean.discard(chamber)
         elif isinstance(step, Heat) and tube_of(bench, step):
-            yield from _inert(i, step, chamber in clean)
+            if step.atmosphere == "inert":
+                yield from _inert(i, step, chamber in clean)
+            elif top_c(step) > number(bench, "GAS-001") and not _carbon_free(plan):
+                message = f"step {step.id!r} heats a tube to {top_c(step):g} degC in air"
+                hint = "write `atmosphere: inert` and `under: {gas: ..., flow: ...}`"
+                yield Hit(("steps", i, "heat", "atmosphere"), message, hint)
+
+
+def _carbon_free(plan: Plan) -> bool:
+    """True when what is in the batch is declared, and nothing of it burns."""
+    return (
+        plan.contents is not None
+        and not having(plan, "organic", "polymer", "oxalate")
+        and plan.charge.flammable_solvent_g <= 0
+    )
 
 
 def _inert(index: int, heat: Heat, clean: bool) -> Iterator[Hit]:
     path: Path = ("steps", index, "heat")
-    top = max(s.target_c for s in heat.segments)
-    if heat.atmosphere == "air":
-        if top > T_CARBON_C:
-            message = f"step {heat.id!r} heats a tube to {top:g} degC in air"
-            yield Hit(
-                (*path, "atmosphere"), message, "write `atmosphere: inert` and `under: {gas: ..., flow: ...}`"
-            )
-        return
     if heat.under is None:
         message = f"step {heat.id!r} is inert and names no gas to flow meanwhile"
         yield Hit(path, message, "write `under: {gas: ..., flow: 200 sccm}`")
@@ -62,6 +61,7 @@ def _inert(index: int, heat: Heat, clean: bool) -> Iterator[Hit]:
     "GAS-002", "error",
     "From air, 100 ppm takes 7.65 volumes of a stirred tube; without an analyser volumes are the only proof.",
     "washout law, derived",
+    waive="never",
 )  # fmt: skip
 def _washed(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for i, purge in steps(plan, Purge):
@@ -77,26 +77,34 @@ def _washed(plan: Plan, bench: Bench) -> Iterator[Hit]:
 @rule(
     "GAS-003", "warning",
     "Below 50 sccm, or 0.02 tube volumes a minute, air diffuses back and off-gas stays over 50 min.",
-    "derived",
+    "derived", number=Number(50.0, "sccm", "higher"),
 )  # fmt: skip
 def _slow_gas(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for _, step, _, flow, path in flows(plan):
         tube = tube_of(bench, step)
-        least = max(50.0, 0.02 * (tube.volume_cm3 or 0.0)) if tube else 0.0
+        least = max(number(bench, "GAS-003"), 0.02 * (tube.volume_cm3 or 0.0)) if tube else 0.0
         if isinstance(step, Heat) and flow < least:
             message = f"{flow:g} sccm while heating is below {least:g} sccm"
             yield Hit(path, message, "200 sccm is usual for a 54 mm tube")
 
 
-@rule("GAS-004", "warning", "Cold gas strains a hot alumina tube and loads the heater.", "vendors' notes")
+@rule(
+    "GAS-004", "warning",
+    "Cold gas strains a hot alumina tube and loads the heater.",
+    "vendors' notes", number=Number(500.0, "sccm", "lower"),
+)  # fmt: skip
 def _fast_gas(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for _, step, _, flow, path in flows(plan):
-        hot = isinstance(step, Heat) and max(s.target_c for s in step.segments) > 350
-        if hot and flow > 500 and tube_of(bench, step):
-            yield Hit(path, f"{flow:g} sccm above 350 degC", "at most 500 sccm")
+        most = number(bench, "GAS-004")
+        if isinstance(step, Heat) and top_c(step) > 350 and flow > most and tube_of(bench, step):
+            yield Hit(path, f"{flow:g} sccm above 350 degC", f"at most {most:g} sccm")
 
 
-@rule("GAS-009", "error", "The gas must last through the night: 1.25 times what the plan uses.", "derived")
+@rule(
+    "GAS-009", "error",
+    "The gas must last through the night: 1.25 times what the plan uses.",
+    "derived", number=Number(1.25, "1", "higher"), waive="never",
+)  # fmt: skip
 def _contents(plan: Plan, bench: Bench) -> Iterator[Hit]:
     used: dict[str, tuple[float, Path]] = {}
     start: dict[str, float] = {}
@@ -117,16 +125,19 @@ def _contents(plan: Plan, bench: Bench) -> Iterator[Hit]:
                 path, f"no supply of the bench feeds {controller}: contents unknown", severity="warning"
             )
         contents = sum(s.contents_l for s in supplies.values())
-        if supplies and contents < 1.25 * litres:
+        factor = number(bench, "GAS-009")
+        if supplies and contents < factor * litres:
             names = ", ".join(supplies)
-            message = f"{names} holds {contents:g} L; the plan uses {litres:.0f} L and wants 1.25 times that"
+            message = (
+                f"{names} holds {contents:g} L; the plan uses {litres:.0f} L and wants {factor:g} times that"
+            )
             yield Hit(path, message, "connect a fuller cylinder and correct `contents_l` in the bench file")
 
 
 @rule(
     "SAFE-001", "error",
     "Above T_inert the controller trips below protective_flow: max(100 sccm, 0.05 tube volumes a minute).",
-    "safety contract",
+    "safety contract", waive="never",
 )  # fmt: skip
 def _protective(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for _, step, _, flow, path in flows(plan):
@@ -134,12 +145,16 @@ def _protective(plan: Plan, bench: Bench) -> Iterator[Hit]:
         if tube is None or not isinstance(step, Heat | Cool):
             continue
         least = protective_flow(tube.volume_cm3 or 0.0)
-        hot = isinstance(step, Cool) or max(s.target_c for s in step.segments) > limit("T_inert")
+        hot = isinstance(step, Cool) or top_c(step) > limit("T_inert")
         if hot and flow < least:
             yield Hit(path, f"{flow:g} sccm is below protective_flow, {least:g} sccm: it would trip at once")
 
 
-@rule("SAFE-007", "error", "Flammable, toxic and oxidising gases have no rules here yet.", "safety contract")
+@rule(
+    "SAFE-007", "error",
+    "Flammable, toxic and oxidising gases have no rules here yet.",
+    "safety contract", waive="never",
+)  # fmt: skip
 def _gas_kind(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for _, _, controller, _, path in flows(plan):
         for name, supply in bench.supplies.items():

@@ -9,7 +9,13 @@ from labctl.protocol.plan import Plan, Stir
 from labctl.protocol.rules.core import Hit, flows, rule, steps, targets
 
 
-@rule("LIM-001", "error", "No target above what the instrument or its chamber may reach.", "bench file")
+@rule(
+    "LIM-001",
+    "error",
+    "No target above what the instrument or its chamber may reach.",
+    "bench file",
+    waive="never",
+)
 def _temperature(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for _, heat, segment, path in targets(plan):
         limits = {
@@ -22,7 +28,7 @@ def _temperature(plan: Plan, bench: Bench) -> Iterator[Hit]:
                 yield Hit((*path, "to"), message, "the bench's limit always wins")
 
 
-@rule("LIM-002", "error", "No ramp faster than the instrument's limit.", "bench file")
+@rule("LIM-002", "error", "No ramp faster than the instrument's limit.", "bench file", waive="never")
 def _ramp(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for _, heat, segment, path in targets(plan):
         limit = bench.instruments[heat.heater].limits.max_ramp_k_per_min
@@ -31,7 +37,7 @@ def _ramp(plan: Plan, bench: Bench) -> Iterator[Hit]:
             yield Hit((*path, "ramp"), message, "the bench's limit always wins")
 
 
-@rule("LIM-003", "error", "No flow above the controller's limit.", "bench file")
+@rule("LIM-003", "error", "No flow above the controller's limit.", "bench file", waive="never")
 def _flow(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for _, _, controller, flow, path in flows(plan):
         limit = bench.instruments[controller].limits.max_flow_sccm
@@ -40,7 +46,7 @@ def _flow(plan: Plan, bench: Bench) -> Iterator[Hit]:
             yield Hit(path, message, "the bench's limit always wins")
 
 
-@rule("LIM-004", "error", "No speed above the stirrer's limit.", "bench file")
+@rule("LIM-004", "error", "No speed above the stirrer's limit.", "bench file", waive="never")
 def _speed(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for i, stir in steps(plan, Stir):
         limit = bench.instruments[stir.stirrer].limits.max_speed_rpm

@@ -42,8 +42,10 @@ def lost(bench: Bench, chamber: str) -> Mapping[str, str]:
 
 
 @rule(
-    "SAFE-005", "warning", "A signal that a bench lacks protects nobody.", "safety contract, absent signals"
-)
+    "SAFE-005", "warning",
+    "A signal that a bench lacks protects nobody.",
+    "safety contract, absent signals", waive="never",
+)  # fmt: skip
 def _absent(plan: Plan, bench: Bench) -> Iterator[Hit]:
     return _lacking(plan, bench, needs_a_person=True)
 
