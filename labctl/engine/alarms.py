@@ -29,6 +29,9 @@ HIDDEN = frozenset({"SHELVED", "SUPPRESSED", "OUT_OF_SERVICE"})
 SOUNDS = frozenset({"UNACK", "LATCH_UNACK"})
 """Wants somebody's attention now."""
 
+LATCHED = frozenset({"LATCH_UNACK", "LATCH_ACKED"})
+"""Over, and waiting for a person's reset."""
+
 _SHOWN = STATES[:6]
 _AGAIN = "again"
 """Judged anew by the condition: UNACK while it is active, else NORMAL."""
@@ -99,11 +102,13 @@ def show(
     priority: str,
     latching: bool,
     hidden: bool,
+    hides: tuple[str, ...] = (),
 ) -> None:
     """Say by level whether a condition holds; the journal gets a row only when something changes.
 
     Only an alarm that is not NORMAL can end. latching: it stays until a person resets it. hidden: an alarm that is
-    shown already says the same and more.
+    shown already says the same and more. hides: alarms of which this one says so: where
+    they came first, its cause is theirs.
     """
     if not active:
         if scan.state.alarms[alarm]["active"]:
@@ -111,7 +116,7 @@ def show(
     elif not scan.state.alarms.get(alarm, {}).get("active"):
         if hidden:
             move(scan, alarm, "suppress", run=run)
-        first = _is_first(scan, alarm)
+        first = _is_first(scan, alarm, hides)
         move(scan, alarm, "active", run=run, message=message, priority=priority, first_out=first)
     known = scan.state.alarms.get(alarm)
     if known is None:
@@ -124,10 +129,10 @@ def show(
         move(scan, alarm, "suppress", run=run)
 
 
-def _is_first(scan: Scan, alarm: str) -> bool:
+def _is_first(scan: Scan, alarm: str, hides: tuple[str, ...]) -> bool:
     """Whether nothing else is wrong with this chamber: what comes first is mostly the cause."""
-    chamber = alarm.partition("/")[0]
-    return not any(a["active"] for name, a in scan.state.alarms.items() if name.partition("/")[0] == chamber)
+    others = set(of_chamber(scan, alarm.partition("/")[0])).difference(hides)
+    return not any(scan.state.alarms[name]["active"] for name in others)
 
 
 def advance(scan: Scan) -> None:

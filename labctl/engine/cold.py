@@ -8,10 +8,26 @@ good reading is above T_gas_off, neither time nor person stops gas.
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import NamedTuple
 
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.model.limits import limit
+
+
+class _Names(NamedTuple):
+    """In the tally, made once."""
+
+    hot_s: str
+    warm_s: str
+    person_c: str
+    vote_s: str
+
+
+@cache
+def _names(chamber: str) -> _Names:
+    return _Names(*(f"{chamber}/{name}" for name in _Names._fields))
 
 
 def watch_heat(scan: Scan, rig: Rig) -> None:
@@ -19,21 +35,22 @@ def watch_heat(scan: Scan, rig: Rig) -> None:
 
     While it is heated it counts as hot and they have no vote: what they read says little about where it will be.
     """
-    tally, now, name = scan.tally, scan.now, rig.name
-    if scan.state.chambers[name].lease is not None:
-        tally[f"{name}/hot_s"] = tally[f"{name}/warm_s"] = now
-        tally.pop(f"{name}/person_c", None)
-        tally.pop(f"{name}/vote_s", None)
+    tally, now = scan.tally, scan.now
+    hot_s, warm_s, person_c, vote_s = _names(rig.name)
+    if scan.state.chambers[rig.name].lease is not None:
+        tally[hot_s] = tally[warm_s] = now
+        tally.pop(person_c, None)
+        tally.pop(vote_s, None)
         return
     hottest = max(scan.temperatures(rig), default=-math.inf)
-    if hottest > limit("T_gas_off") or f"{name}/hot_s" not in tally:
-        tally[f"{name}/hot_s"] = now
-        tally.pop(f"{name}/person_c", None)
-    if hottest > limit("T_open") or f"{name}/warm_s" not in tally:
-        tally[f"{name}/warm_s"] = now
+    if hottest > limit("T_gas_off") or hot_s not in tally:
+        tally[hot_s] = now
+        tally.pop(person_c, None)
+    if hottest > limit("T_open") or warm_s not in tally:
+        tally[warm_s] = now
     values = _trusted(scan, rig)
     agree = len(values) >= 2 and _agree(values) and max(values) < limit("T_gas_off")
-    scan.lasting(f"{name}/vote_s", agree)
+    scan.lasting(vote_s, agree)
 
 
 def _trusted(scan: Scan, rig: Rig) -> list[float]:
@@ -54,10 +71,10 @@ def gas_may_stop(scan: Scan, rig: Rig) -> bool:
     temperatures = scan.temperatures(rig)
     if temperatures and max(temperatures) >= limit("T_gas_off"):
         return False
-    since = scan.tally.get(f"{rig.name}/vote_s")
+    since = scan.tally.get(_names(rig.name).vote_s)
     if since is not None and scan.now - since >= limit("vote_for"):
         return True
-    return _person_says_below(scan, rig, limit("T_gas_off")) or _long_since(scan, rig, "hot_s")
+    return _person_says_below(scan, rig, limit("T_gas_off")) or _long_since(scan, rig, _names(rig.name).hot_s)
 
 
 def is_open_cold(scan: Scan, rig: Rig) -> bool:
@@ -72,14 +89,14 @@ def is_open_cold(scan: Scan, rig: Rig) -> bool:
     values = _trusted(scan, rig)
     if values and len(values) >= min(2, len(rig.thermometers)) and _agree(values):
         return True
-    return _person_says_below(scan, rig, limit("T_open")) or _long_since(scan, rig, "warm_s")
+    return _person_says_below(scan, rig, limit("T_open")) or _long_since(scan, rig, _names(rig.name).warm_s)
 
 
 def _person_says_below(scan: Scan, rig: Rig, bound: float) -> bool:
-    measured = scan.tally.get(f"{rig.name}/person_c")
+    measured = scan.tally.get(_names(rig.name).person_c)
     return measured is not None and measured < bound
 
 
 def _long_since(scan: Scan, rig: Rig, key: str) -> bool:
-    since = scan.tally.get(f"{rig.name}/{key}", scan.now)
+    since = scan.tally.get(key, scan.now)
     return scan.now - since >= limit("cooldown_factor") * rig.cooldown_s

@@ -22,13 +22,15 @@ PULSE = {
     "oxygen": "oxygen",
     "cycler": "voltage",
     "io": "watchdog",
+    "balance": "mass",
+    "syringe_pump": "pumping",
 }
-SCAN_S = {"tube": 1.0, "oven": 10.0, "vessel": 5.0, "cell": 5.0}
+SCAN_S = {"tube": 1.0, "oven": 10.0, "vessel": 5.0, "cell": 5.0, "pan": 1.0}
 IO_SCAN_S = 4.0
 """A chamber with an I/O module is looked at so often at least: that feeds a watchdog of 10 s, its driver's default."""
 _ALWAYS = frozenset({"room_oxygen", "room_co", "bypass"})
 """What is watched in an idle laboratory too: air that people breathe, and a valve that opens when nobody asks."""
-COARSE_SCAN_S = {"tube": 10.0, "oven": 60.0, "vessel": 10.0, "cell": 10.0}
+COARSE_SCAN_S = {"tube": 10.0, "oven": 60.0, "vessel": 10.0, "cell": 10.0, "pan": 5.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,13 @@ class Watch(NamedTuple):
 
 
 class Cylinder(NamedTuple):
-    """A chamber's gas supply. litres_per_bar: None where the bench does not say at which pressure it is full."""
+    """A chamber's gas supply. litres_per_bar: None where the bench does not say at which pressure it is full.
+
+    used_l: where the tally keeps how much was taken from it.
+    """
 
     name: str
+    used_l: str
     contents_l: float
     litres_per_bar: float | None
 
@@ -118,6 +124,7 @@ class Rig:
     analyser: str | None
     cycler: str | None
     stirrer: str | None
+    pump: str | None
     volume_cm3: float
     max_temperature_c: float | None
     cooldown_s: float
@@ -208,7 +215,10 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
     for cylinder, fed in bench.supplies.items():
         if any(instrument in members for instrument in fed.feeds):
             supply = Cylinder(
-                cylinder, fed.contents_l, fed.contents_l / fed.full_bar if fed.full_bar else None
+                cylinder,
+                f"supply/{cylinder}/used_l",
+                fed.contents_l,
+                fed.contents_l / fed.full_bar if fed.full_bar else None,
             )
             if fed.gauge:
                 io["cylinder_pressure"] = _io_signal(fed.gauge)
@@ -230,6 +240,7 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         analyser=first("oxygen"),
         cycler=first("cycler"),
         stirrer=first("hotplate_stirrer"),
+        pump=first("syringe_pump"),
         volume_cm3=volume,
         max_temperature_c=min((m for m in maxima if m is not None), default=None),
         cooldown_s=chamber.cooldown_s,

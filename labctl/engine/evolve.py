@@ -148,6 +148,8 @@ def _intent(state: BenchState, data: Data, event: Event) -> BenchState:
             state = _put_chamber(state, chamber, programmed_a=args["limit_a"], energised=True)
         case "stir":
             state = _put_chamber(state, chamber, energised=True, speed_rpm=args["speed_rpm"])
+        case "dispense":
+            state = _put_chamber(state, chamber, energised=True, dosing=True)
         case "stir_off":
             state = _put_chamber(state, chamber, speed_rpm=0.0)
         case _:
@@ -168,7 +170,11 @@ def _result(state: BenchState, data: Data, event: Event) -> BenchState:
     pending = {k: v for k, v in state.pending.items() if k != data["id"]}
     state = replace(state, pending=pending)
     if data["outcome"] == "ok" and command["verb"] in ("open_circuit", "stir_off"):
-        state = _put_chamber(state, command["chamber"], programmed_a=0.0, energised=False)
+        still = state.chambers[command["chamber"]].dosing
+        state = _put_chamber(state, command["chamber"], programmed_a=0.0, energised=still)
+    if data["outcome"] == "ok" and command["verb"] == "pump_off":
+        turns = state.chambers[command["chamber"]].speed_rpm > 0.0
+        state = _put_chamber(state, command["chamber"], dosing=False, energised=turns)
     if data["outcome"] == "ok" and command["verb"] == "audit":
         still = tuple(n for n in state.chambers[command["chamber"]].unaudited if n != command["instrument"])
         state = _put_chamber(state, command["chamber"], unaudited=still)

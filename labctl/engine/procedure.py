@@ -12,6 +12,10 @@ from labctl.engine.state import ChamberState, RunState
 from labctl.model.limits import limit
 
 
+HELD = "/held"
+"""Of the alarm that a run waits for a person."""
+
+
 def accepts(run: RunState, trigger: str) -> bool:
     """Whether the run's state accepts this command now."""
     return next_state(run.state, trigger, cleared=run.cleared) is not None
@@ -37,13 +41,22 @@ def command(
     if trigger == "HOLD":
         data["hold"] = hold
     scan.emit("state_changed", data, run_id)
+    if trigger in ("RESTART", "STOP", "ABORT"):
+        for name in [n for n, a in scan.state.alarms.items() if n.endswith(HELD) and a.get("run") == run_id]:
+            scan.alarm(name, False, "", run=run_id)
     _enter(scan, scan.state.runs[run_id], trigger, reason)
 
 
 def fault(scan: Scan, run_id: str, reason: str, *, hold: str) -> None:
-    """Something in the recipe cannot go on: hold the run for a person."""
-    if accepts(scan.state.runs[run_id], "HOLD"):
-        command(scan, run_id, "HOLD", reason=reason, actor="labctl", hold=hold)
+    """Something in the recipe cannot go on: hold the run for a person, and tell people unless an alarm does."""
+    run = scan.state.runs[run_id]
+    if not accepts(run, "HOLD"):
+        return
+    steps = scan.context.steps[run.plan_hash]
+    where = next((c for name in run.active if (c := steps[name].chamber)), run_id)
+    told = any(scan.state.alarms[name]["active"] for name in alarms.of_chamber(scan, where))
+    command(scan, run_id, "HOLD", reason=reason, actor="labctl", hold=hold)
+    scan.alarm(f"{where}{HELD}", True, f"{run_id} is held: {reason}", run=run_id, hidden=told)
 
 
 def rigs_of(scan: Scan, run_id: str) -> list[Rig]:

@@ -23,7 +23,7 @@ def contents_l(scan: Scan, rig: Rig) -> float | None:
     if gauge is not None and supply.litres_per_bar is not None:
         return gauge * supply.litres_per_bar
     held = scan.tally.get(f"supply/{supply.name}/held_l", supply.contents_l)
-    return max(0.0, held - scan.tally.get(f"supply/{supply.name}/used_l", 0.0))
+    return max(0.0, held - scan.tally.get(supply.used_l, 0.0))
 
 
 def cooling_s(scan: Scan, rig: Rig, celsius: float) -> float:

@@ -62,6 +62,14 @@ def _stir_slow(scan: Scan, rig: Rig, chamber: ChamberState) -> tuple[str, str, d
     return (rig.stirrer, "stir", {"speed_rpm": limit("slow_stir")}) if rig.stirrer else None
 
 
+def _dosing_off(scan: Scan, rig: Rig, chamber: ChamberState) -> tuple[str, str, dict[str, Any]] | None:
+    return (rig.pump, "pump_off", {}) if rig.pump else None
+
+
+def _is_not_dosing(scan: Scan, rig: Rig, chamber: ChamberState, acked: bool) -> bool:
+    return acked and scan.good(rig, rig.pump, "pumping") == 0.0
+
+
 def _open_circuit(scan: Scan, rig: Rig, chamber: ChamberState) -> tuple[str, str, dict[str, Any]] | None:
     return (rig.cycler, "open_circuit", {}) if rig.cycler else None
 
@@ -86,6 +94,7 @@ ITEMS: dict[str, Item] = {
     "ramp_down": Item(_ramp_down, _below_stop_ramp, "Wait: the furnace cools at a controlled rate."),
     "heat_off": Item(_heat_off, _heat_is_off, "Switch the heater off at its breaker; leave the gas on."),
     "safe_flow": Item(_safe_flow, _gas_flows, "Open the nitrogen bypass valve by hand."),
+    "dosing_off": Item(_dosing_off, _is_not_dosing, "Take the pump's line out of the vessel."),
     "stir_slow": Item(_stir_slow, lambda scan, rig, chamber, acked: acked, "Set the stirrer to 100 rpm."),
     "open_circuit": Item(_open_circuit, _is_open, "Disconnect the cell at its holder."),
 }

@@ -74,8 +74,13 @@ class Scan:
         """All good temperatures of a chamber, in degC: one list for the whole scan, not to be changed."""
         known = self._temperatures.get(rig.name)
         if known is None:
-            values = [self.good(rig, name, "temperature") for name in rig.thermometers]
-            known = self._temperatures[rig.name] = [v for v in values if v is not None]
+            known = self._temperatures[rig.name] = []
+            image, now, ages = self.image, self.now, rig.max_age_s
+            for name, key in zip(rig.thermometers, rig.temperatures, strict=True):
+                if key in image:
+                    value, _, quality, t_s = image[key]
+                    if not quality and now - t_s <= ages[name] and value is not None:
+                        known.append(value)
         return known
 
     def lasting(self, key: str, condition: bool) -> float:
@@ -99,7 +104,8 @@ class Scan:
 
     def forget(self, prefix: str) -> None:
         """Drop the accumulators of one owner."""
-        self.tally = {k: v for k, v in self.tally.items() if not k.startswith(prefix)}
+        for key in [k for k in self.tally if k.startswith(prefix)]:
+            del self.tally[key]
 
     # -- deciding --------------------------------------------------------------------------------
 
@@ -155,10 +161,11 @@ class Scan:
         priority: str = "high",
         latching: bool = False,
         hidden: bool = False,
+        hides: tuple[str, ...] = (),
     ) -> None:
         """Say by level whether the condition of an alarm holds; see `alarms.show`."""
         if active or name in self.state.alarms:
-            alarms.show(self, name, active, message, run, priority, latching, hidden)
+            alarms.show(self, name, active, message, run, priority, latching, hidden, hides)
 
     # -- the run's own words ---------------------------------------------------------------------
 

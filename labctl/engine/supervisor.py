@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from labctl.engine import cold, custody, guards, procedure, reconcile, relief, safe, services
 from labctl.engine.context import Context, Rig
 from labctl.engine.energy import watch_energy
 from labctl.engine.guards.commanded import is_dialled
 from labctl.engine.scan import Scan
-from labctl.engine.state import BenchState, ChamberState
+from labctl.engine.state import BenchState, ChamberState, RunState
 from labctl.engine.steps.gas import watch_purge
 from labctl.model.commands import Command
 from labctl.model.limits import limit
@@ -16,8 +19,37 @@ RENEW_FRACTION = 0.4
 """Of an instrument's dead-man: two renewals may be lost before a heater falls back (derived)."""
 
 
-def chambers_in_use(context: Context, state: BenchState) -> list[Rig]:
-    """Chambers that labctl must watch now: heated, under gas, being made safe, in custody, or used by a step."""
+class _InUse(NamedTuple):
+    """What was worked out last, and of what: runs and chambers are replaced whenever anything in them changes."""
+
+    context: Context
+    runs: Mapping[str, RunState]
+    chambers: Mapping[str, ChamberState]
+    rigs: tuple[Rig, ...]
+
+
+_last: _InUse | None = None
+
+
+def chambers_in_use(context: Context, state: BenchState) -> tuple[Rig, ...]:
+    """Chambers that labctl must watch now: heated, under gas, being made safe, in custody, or used by a step.
+
+    Asked several times a scan and nearly always about the same runs and chambers: those are not looked at anew.
+    """
+    global _last
+    last = _last
+    if (
+        last is not None
+        and last.runs is state.runs
+        and last.chambers is state.chambers
+        and last.context is context
+    ):
+        return last.rigs
+    _last = _InUse(context, state.runs, state.chambers, _in_use(context, state))
+    return _last.rigs
+
+
+def _in_use(context: Context, state: BenchState) -> tuple[Rig, ...]:
     used = set()
     for run in state.runs.values():
         if run.active:
@@ -26,11 +58,11 @@ def chambers_in_use(context: Context, state: BenchState) -> list[Rig]:
                 step = steps[name]
                 if step.chamber is not None and step.instruments:
                     used.add(step.chamber)
-    return [
+    return tuple(
         context.rigs[name]
         for name, c in state.chambers.items()
         if name in used or c.energised or c.safe or c.custody or c.flow_sccm > 0.0
-    ]
+    )
 
 
 def advance(scan: Scan, rig: Rig) -> None:

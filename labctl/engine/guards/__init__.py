@@ -24,29 +24,36 @@ from labctl.engine.guards.frame import Guard, judge, rest
 from labctl.engine.scan import Scan
 from labctl.model.limits import GUARD_NAMES
 
-GUARDS: Mapping[str, Guard] = {
-    name: guard
-    for name in GUARD_NAMES
+_KNOWN = [
+    guard
     for module in (thermal, plausible, gas, room, pressure, reserve, commanded, firing, comms, cell)
     for guard in module.GUARDS
+]
+
+GUARDS: Mapping[str, Guard] = {
+    name: guard._replace(hides=tuple(other.name for other in _KNOWN if name in other.hidden_by))
+    for name in GUARD_NAMES
+    for guard in _KNOWN
     if guard.name == name
 }
 """In the order in which they are asked: of two guards on one cause the graver comes first."""
 
+_SEES = {name: guard.sees for name, guard in GUARDS.items()}
+
 
 def watch(scan: Scan, rig: Rig, *, idle: bool = False) -> None:
     """Ask every guard of a chamber once; those alone that are always asked while it is idle."""
-    chamber = scan.state.chambers[rig.name]
+    chamber, tally = scan.state.chambers[rig.name], scan.tally
     for one in rig.watches:
-        guard = GUARDS[one.guard]
-        if idle and not guard.always:
+        name, _, alarm, _, _ = one
+        if idle and not GUARDS[name].always:
             continue
-        seen = guard.sees(scan, rig, chamber, one)
+        seen = _SEES[name](scan, rig, chamber, one)
         if seen is not None:
-            judge(scan, rig, guard, one, seen)
+            judge(scan, rig, GUARDS[name], one, seen)
             chamber = scan.state.chambers[rig.name]
-        elif one.alarm in scan.tally:
-            rest(scan, rig, guard, one)
+        elif alarm in tally:
+            rest(scan, rig, GUARDS[name], one)
 
 
 __all__ = ["GUARDS", "Guard", "watch"]

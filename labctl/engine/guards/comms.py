@@ -11,18 +11,17 @@ from labctl.model.readings import SILENT
 
 def silent(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """An instrument in use does not answer. Without a witness the heat may stay; without heater or gas it may not."""
-    pulse = watch.pulse
-    assert pulse is not None
-    reading = scan.image.get(pulse.key)
-    if reading is not None and reading.quality is not SILENT and scan.now - reading.t_s <= pulse.max_age_s:
+    assert watch.pulse is not None
+    name, key, max_age_s = watch.pulse
+    reading = scan.image.get(key)
+    if reading is not None and reading[2] is not SILENT and scan.now - reading[3] <= max_age_s:
         return None
-    name = pulse.instrument
     since = scan.tally.get(watch.timers[0], scan.now)
     message = f"{name} has not answered for {scan.now - since:.0f} s"
     heats = name == rig.heater and chamber.energised
     if name not in (rig.heater, rig.gas):
-        return Seen(message, scan.now - since, pulse.max_age_s, worst=HOLD, how="maintain")
-    return Seen(message, scan.now - since, pulse.max_age_s, worst=TRIP if heats else HOLD)
+        return Seen(message, scan.now - since, max_age_s, worst=HOLD, how="maintain")
+    return Seen(message, scan.now - since, max_age_s, worst=TRIP if heats else HOLD)
 
 
 GUARDS = (

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
 from labctl.engine import procedure, safe
+from labctl.engine.alarms import LATCHED
 from labctl.engine.context import Rig, Watch
 from labctl.engine.scan import Scan
 from labctl.engine.state import ChamberState
@@ -41,6 +42,7 @@ class Seen(NamedTuple):
     worst: the gravest action that this justifies; None for a reading that is not good: what the guard's `on_bad` says.
     how: a hold keeps the heat ("maintain"), ends it ("cool"), or is a controlled stop of the run ("stop").
     distrust: a sensor without a vote from now on. recheck: an instrument to audit again before anything heats.
+    told_by: an alarm that says the same already, where it is shown.
     """
 
     message: str
@@ -50,6 +52,7 @@ class Seen(NamedTuple):
     how: Literal["maintain", "cool", "stop"] = "cool"
     distrust: str | None = None
     recheck: str | None = None
+    told_by: str | None = None
 
 
 class Stage(NamedTuple):
@@ -63,8 +66,8 @@ class Guard(NamedTuple):
     """One interlock.
 
     sees: asked once a scan; None while nothing is wrong. stages: mildest first. on_bad: what it does about a reading
-    that is not good. priority: of its alarm. hidden_by: guards whose alarm says the same and more. bypass: whether a
-    supervisor may bypass it. always: asked while the chamber is not in use too. off_delay_s: for how long nothing must
+    that is not good. priority: of its alarm. hidden_by: guards whose alarm says the same and more; hides: the other way
+    round (made by `GUARDS`). bypass: whether a supervisor may bypass it. always: asked while the chamber is not in use too. off_delay_s: for how long nothing must
     be wrong before the alarm returns (EEMUA 191 as recalled: 15 s for flow, pressure and links, 60 s for temperature);
     it never delays an action.
     """
@@ -78,6 +81,7 @@ class Guard(NamedTuple):
     bypass: bool = False
     always: bool = False
     off_delay_s: float = 15.0
+    hides: tuple[str, ...] = ()
 
 
 def judge(scan: Scan, rig: Rig, guard: Guard, watch: Watch, seen: Seen) -> None:
@@ -100,7 +104,8 @@ def judge(scan: Scan, rig: Rig, guard: Guard, watch: Watch, seen: Seen) -> None:
         run=scan.state.chambers[rig.name].run,
         priority=guard.priority,
         latching=due.action is TRIP,
-        hidden=any(_is_shown(scan, f"{rig.name}/{name}") for name in guard.hidden_by),
+        hidden=_is_told(scan, rig, guard, seen),
+        hides=tuple(f"{rig.name}/{name}" for name in guard.hides),
     )
     if watch.alarm in scan.state.bypasses:
         return
@@ -122,6 +127,12 @@ def rest(scan: Scan, rig: Rig, guard: Guard, watch: Watch) -> None:
     elif scan.lasting(off, True) >= guard.off_delay_s:
         del tally[off], tally[watch.alarm]
         scan.alarm(watch.alarm, False, "", run=scan.state.chambers[rig.name].run)
+
+
+def _is_told(scan: Scan, rig: Rig, guard: Guard, seen: Seen) -> bool:
+    """An alarm of the same cause is shown; one that has tripped says so until a person resets it."""
+    others = [f"{rig.name}/{name}" for name in guard.hidden_by] + ([seen.told_by] if seen.told_by else [])
+    return any(scan.state.alarms.get(name, {}).get("state") in LATCHED or _is_shown(scan, name) for name in others)
 
 
 def _is_shown(scan: Scan, alarm: str) -> bool:

@@ -8,6 +8,7 @@ from labctl.engine.guards.frame import ALARM, HOLD, TRIP, Guard, Seen, Stage
 from labctl.engine.scan import Scan
 from labctl.engine.state import ChamberState
 from labctl.model.limits import limit
+from labctl.model.readings import BAD, NOT_READY
 
 
 def _needs_gas(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> bool:
@@ -19,6 +20,11 @@ def _needs_gas(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> boo
     return hot or chamber.lease is not None
 
 
+def _silence(rig: Rig, flow: float | None) -> str | None:
+    """The alarm that says why nothing is measured."""
+    return f"{rig.name}/{rig.gas}/silent" if flow is None else None
+
+
 def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Measured flow below protective_flow, or its controller silent."""
     flow = scan.good(rig, rig.gas, "flow")
@@ -26,7 +32,7 @@ def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
         return None
     shown = "not measured" if flow is None else f"{flow:.0f} sccm"
     message = f"{rig.name}: N2 lost ({shown}, protective flow is {rig.protective_sccm:.0f} sccm); heater off"
-    return Seen(message, flow, rig.protective_sccm)
+    return Seen(message, flow, rig.protective_sccm, told_by=_silence(rig, flow))
 
 
 def nitrogen_low(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
@@ -37,14 +43,32 @@ def nitrogen_low(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> S
         return None
     shown = "not measured" if flow is None else f"{flow:.0f} sccm"
     message = f"{rig.name}: N2 is {shown}, below {bound:.0f} sccm; heater off, gas kept on"
-    return Seen(message, flow, bound)
+    return Seen(message, flow, bound, told_by=_silence(rig, flow))
+
+
+def _unmeasured(scan: Scan, rig: Rig, watch: Watch) -> Seen | None:
+    """The analyser answers, and has had nothing good to say for signal_bad_for: a leak would not be seen."""
+    reading = scan.image.get(f"{rig.analyser}.oxygen")
+    answers = reading is not None and reading.quality in (BAD, NOT_READY)
+    lasted = scan.lasting(f"{rig.name}/oxygen_unread_s", answers)
+    bound = limit("signal_bad_for", watch.tightened)
+    if lasted < bound:
+        return None
+    message = f"{rig.name}: {rig.analyser} has had no good reading for {lasted:.0f} s; a leak would not be seen"
+    return Seen(message, None, bound, worst=None)
 
 
 def oxygen_high(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Oxygen while hot: an alarm above purge_oxygen, heater off above oxygen_trip. Only a high good reading acts."""
     oxygen = scan.good(rig, rig.analyser, "oxygen")
-    if oxygen is None or oxygen <= limit("purge_oxygen") or not _needs_gas(scan, rig, chamber, watch):
+    if oxygen is not None:
+        scan.tally.pop(f"{rig.name}/oxygen_unread_s", None)
+        if oxygen <= limit("purge_oxygen"):
+            return None
+    if not _needs_gas(scan, rig, chamber, watch):
         return None
+    if oxygen is None:
+        return _unmeasured(scan, rig, watch)
     bound = limit("oxygen_trip", watch.tightened)
     if oxygen <= bound:
         message = f"{rig.name}: {oxygen:.0f} ppm oxygen while hot; look for a leak"
@@ -73,6 +97,7 @@ GUARDS = (
         (Stage(ALARM), Stage(HOLD, "trip_scans")),
         on_bad="alarm",
         priority="high",
+        hidden_by=("nitrogen_lost", "tube_integrity", "door"),
         bypass=True,
     ),
 )

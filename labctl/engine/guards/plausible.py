@@ -170,7 +170,7 @@ GUARDS = (
         sensor_jump,
         (Stage(HOLD, "witness_for"), Stage(TRIP, "trip_scans")),
         on_bad="trip",
-        hidden_by=("detached_sensor", "over_temperature"),
+        hidden_by=("sensor", "detached_sensor", "over_temperature"),
     ),
     Guard(
         "detached_sensor",

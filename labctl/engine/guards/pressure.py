@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import HOLD, TRIP, Guard, Seen, Stage
 from labctl.engine.guards.room import unread, value_of
@@ -15,6 +17,9 @@ CLEARLY = 1.5
 """Times tube_tight: at the least flow that brought the pressure so high, a closed tube must stay above tube_tight."""
 STEADY = 0.05
 """Of the flow: what it may change between two readings of the pressure that are compared (assumed)."""
+FREE = 1.5
+"""Times the least pressure for each sccm seen so far: beyond, something blocks the exhaust (assumed: heat makes it
+rise by less). When that clears, the pressure falls, and the tube is whole."""
 
 
 def tube_pressure(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
@@ -46,14 +51,15 @@ def tube_integrity(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
         return None
     flow = scan.good(rig, rig.gas, "flow")
     proven = flow is not None and flow_proven(scan, rig)
+    usual = _usual(scan, rig) * flow if flow is not None else math.inf
     hot = max(scan.temperatures(rig), default=0.0) > limit("T_inert", watch.tightened)
-    fell = _fell(scan, rig, watch, pressure, flow if proven else None)
+    fell = _fell(scan, rig, watch, pressure, flow if proven else None, usual)
     rose = _rose(scan, rig, watch)
     bound = limit("tube_tight", watch.tightened)
     tight = scan.tally.get(f"{name}/tight_sccm")
     low = False
     if proven and flow is not None and pressure is not None:
-        if pressure >= CLEARLY * bound and (tight is None or flow < tight):
+        if CLEARLY * bound <= pressure <= usual and (tight is None or flow < tight):
             scan.tally[f"{name}/tight_sccm"] = flow
         low = hot and tight is not None and flow >= tight and pressure < bound
     lasted = scan.lasting(f"{name}/untight_s", low)
@@ -77,8 +83,18 @@ def tube_integrity(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
     return Seen(message, value, broken)
 
 
-def _fell(scan: Scan, rig: Rig, watch: Watch, pressure: float | None, flow: float | None) -> float | None:
-    """The pressure before, if two readings in a row are less than the share of it that a step leaves."""
+def _usual(scan: Scan, rig: Rig) -> float:
+    """The most pressure for each sccm of flow, in bar, that a free exhaust makes."""
+    return FREE * scan.tally.get(f"{rig.name}/free_bar_per_sccm", math.inf)
+
+
+def _fell(
+    scan: Scan, rig: Rig, watch: Watch, pressure: float | None, flow: float | None, usual: float
+) -> float | None:
+    """The pressure before, if two readings in a row are less than the share of it that a step leaves.
+
+    Above the usual it was the exhaust's, and that may go.
+    """
     name = rig.name
     then, before, with_flow = (f"{name}/stepped_{what}" for what in ("s", "bar", "sccm"))
     if pressure is None or flow is None:
@@ -86,6 +102,8 @@ def _fell(scan: Scan, rig: Rig, watch: Watch, pressure: float | None, flow: floa
         return None
     taken_s = scan.image[".".join(rig.io["tube_pressure"])].t_s
     last = scan.tally.get(before)
+    if last is not None:
+        last = min(last, usual)
     steady = last is not None and abs(flow - scan.tally[with_flow]) <= STEADY * flow
     share = 1.0 - limit("pressure_step", watch.tightened)
     clear = last is not None and last >= CLEARLY * limit("tube_tight", watch.tightened)
@@ -94,6 +112,8 @@ def _fell(scan: Scan, rig: Rig, watch: Watch, pressure: float | None, flow: floa
         return last if taken_s > seen_s else None
     scan.tally.pop(then, None)
     scan.tally[before], scan.tally[with_flow] = pressure, flow
+    free = f"{name}/free_bar_per_sccm"
+    scan.tally[free] = min(pressure / flow, scan.tally.get(free, math.inf))
     return None
 
 

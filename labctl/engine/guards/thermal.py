@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import NamedTuple
 
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import ALARM, TRIP, Guard, Seen, Stage
@@ -12,17 +14,31 @@ from labctl.model.limits import limit
 from labctl.model.readings import BAD, NOT_READY
 
 
+class _Names(NamedTuple):
+    """In the tally, made once. off: owner of what `stuck_heater` remembers since demand was off."""
+
+    ceiling_c: str
+    off: str
+    off_s: str
+    off_n: str
+
+
+@cache
+def _names(chamber: str) -> _Names:
+    return _Names(*(f"{chamber}/{name}" for name in _Names._fields))
+
+
 def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Above the highest setpoint commanded in the stage plus a margin, or above an absolute limit.
 
     When the setpoint falls, the limit falls no faster than 1.5 times the expected time constant of the cool-down. With
     the heater off it ends at T_open plus the margin: the last kelvins above the room take longer than any constant.
     """
-    temperatures = scan.temperatures(rig)
+    temperatures, tally = scan.temperatures(rig), scan.tally
     margin = limit("over_temperature_margin", watch.tightened)
     wanted = (chamber.lease.target_c if chamber.lease else limit("T_open")) + margin
-    key = f"{rig.name}/ceiling_c"
-    ceiling = scan.tally.get(key)
+    key = _names(rig.name).ceiling_c
+    ceiling = tally.get(key)
     if ceiling is None:
         ceiling = max([wanted, *(t + margin for t in temperatures)])
     elif ceiling > wanted:
@@ -31,8 +47,9 @@ def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) 
         ceiling = max(wanted, ambient + (ceiling - ambient) * decay)
     else:
         ceiling = wanted
-    scan.tally[key] = ceiling
-    bound = ceiling if rig.max_temperature_c is None else min(ceiling, rig.max_temperature_c)
+    tally[key] = ceiling
+    highest = rig.max_temperature_c
+    bound = highest if highest is not None and highest < ceiling else ceiling
     hottest = max(temperatures, default=None)
     if hottest is None or hottest <= bound:
         return None
@@ -49,13 +66,14 @@ def stuck_heater(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> S
     Each thermometer is judged against the lowest that it read since demand was off for stuck_heater_after. Below
     T_open the room may do that; whatever is stuck soon leads above it.
     """
+    names = _names(rig.name)
+    owner = names.off
     off = chamber.lease is None and not scan.good(rig, rig.heater, "output")
-    owner = f"{rig.name}/off"
-    if scan.lasting(f"{owner}_s", off) < limit("stuck_heater_after", watch.tightened) or not off:
-        if f"{owner}_n" in scan.tally:
+    if scan.lasting(names.off_s, off) < limit("stuck_heater_after", watch.tightened) or not off:
+        if names.off_n in scan.tally:
             scan.forget(owner)
         return None
-    scan.tally[f"{owner}_n"] = 0.0
+    scan.tally[names.off_n] = 0.0
     rise = 0.0
     for name in rig.thermometers:
         value, key = scan.good(rig, name, "temperature"), f"{owner}/{name}_c"

@@ -12,6 +12,9 @@ from labctl.model.limits import limit
 RESOLVE_FOR_S = 10.0
 """How long a command with a lost reply may stay unresolved (assumed: ten furnace scans)."""
 
+TARED_WITHIN_G = 0.002
+"""Net of what rests on a balance that was tared (assumed: twenty digits of an analytical balance)."""
+
 READ_BACK: Mapping[str, tuple[str, str]] = {
     "heat": ("setpoint", "target_c"),
     "set_flow": ("flow_setpoint", "flow_sccm"),
@@ -58,6 +61,12 @@ def _shown(scan: Scan, rig: Rig, command: Data) -> str | None:
             # a loop in automatic that fell back to 20 degC was not switched off: it drives an open thermocouple
             taken = f"{name}.manual" not in scan.image or scan.good(rig, name, "manual") == 1.0
             return f"setpoint is {setpoint:g}" if off and idle and taken else None
+        case "dispense":
+            return "pumping is 1" if scan.good(rig, name, "pumping") == 1.0 else None
+        case "pump_off":
+            return "pumping is 0" if scan.good(rig, name, "pumping") == 0.0 else None
+        case "tare":
+            return _is_tared(scan, rig, name)
         case "stir_off":
             return "speed_setpoint is 0" if scan.good(rig, name, "speed_setpoint") == 0.0 else None
         case "open_circuit":
@@ -68,6 +77,13 @@ def _shown(scan: Scan, rig: Rig, command: Data) -> str | None:
         case "source":
             return _sources(scan, rig, name, float(command["args"]["voltage_v"]))
     return None
+
+
+def _is_tared(scan: Scan, rig: Rig, name: str) -> str | None:
+    """At rest, and next to nothing of what lies there is left of the net."""
+    mass = scan.good(rig, name, "mass")
+    rests = scan.good(rig, name, "stable") == 1.0
+    return f"mass is {mass:g}" if rests and mass is not None and abs(mass) <= TARED_WITHIN_G else None
 
 
 def _sources(scan: Scan, rig: Rig, name: str, target_v: float) -> str | None:

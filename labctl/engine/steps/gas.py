@@ -7,6 +7,8 @@ interruption, and how long good oxygen readings have stayed low. Heating needs i
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import NamedTuple
 
 from labctl.engine import procedure, relief
 from labctl.engine.cold import gas_may_stop, is_open_cold
@@ -23,22 +25,37 @@ OXYGEN_TRUSTED_C = 300.0
 """Up to which a low oxygen reading means little oxygen (safety contract, limits table)."""
 
 
+class _Names(NamedTuple):
+    """In the tally, made once."""
+
+    flow_ok_s: str
+    no_flow_s: str
+    washed_cm3: str
+    clean_s: str
+    gas_l: str
+
+
+@cache
+def _names(chamber: str) -> _Names:
+    return _Names(*(f"{chamber}/{name}" for name in _Names._fields))
+
+
 def watch_purge(scan: Scan, rig: Rig) -> None:
     """Integrate the proof by one scan; take it back when the flow was interrupted for too long or oxygen came in."""
-    chamber = scan.state.chambers[rig.name]
+    chamber, name = scan.state.chambers[rig.name], rig.name
+    flow_ok_s, no_flow_s, washed, clean_s, gas_l = _names(name)
     wanted = chamber.flow_sccm
     flow = scan.good(rig, rig.gas, "flow")
     flowing = flow is not None and wanted > 0.0 and flow >= limit("nitrogen_low_fraction") * wanted
-    washed, name = f"{rig.name}/washed_cm3", rig.name
-    scan.lasting(f"{name}/flow_ok_s", flowing)
+    scan.lasting(flow_ok_s, flowing)
     if flow is not None and flow > 0.0:
-        scan.add(f"{name}/gas_l", flow * scan.dt_s / 60e3)
+        scan.add(gas_l, flow * scan.dt_s / 60e3)
         if rig.supply is not None:
-            scan.add(f"supply/{rig.supply.name}/used_l", flow * scan.dt_s / 60e3)
+            scan.add(rig.supply.used_l, flow * scan.dt_s / 60e3)
     if flowing and flow is not None:
         scan.add(washed, flow * scan.credit_s(rig) / 60.0)
-        scan.tally.pop(f"{name}/no_flow_s", None)
-    elif scan.lasting(f"{name}/no_flow_s", True) >= limit("purge_interruption"):
+        scan.tally.pop(no_flow_s, None)
+    elif scan.lasting(no_flow_s, True) >= limit("purge_interruption"):
         scan.tally[washed] = 0.0
         if chamber.purged:
             scan.emit("purge_voided", {"chamber": name, "cause": "flow interrupted"}, chamber.run)
@@ -51,12 +68,12 @@ def watch_purge(scan: Scan, rig: Rig) -> None:
         scan.tally[washed] = 0.0
         scan.emit("purge_voided", {"chamber": name, "cause": f"{oxygen:.0f} ppm oxygen"}, chamber.run)
     clean = oxygen is not None and oxygen < limit("purge_oxygen")
-    scan.lasting(f"{name}/clean_s", clean)
+    scan.lasting(clean_s, clean)
 
 
 def flow_proven(scan: Scan, rig: Rig) -> bool:
     """The commanded flow was measured without a break for long enough to heat."""
-    since = scan.tally.get(f"{rig.name}/flow_ok_s")
+    since = scan.tally.get(_names(rig.name).flow_ok_s)
     return since is not None and scan.now - since >= limit("run_flow_proven")
 
 
@@ -103,7 +120,7 @@ def purge(scan: Scan, run: RunState, state: StepState, step: Purge, rig: Rig) ->
 def note_proof(scan: Scan, rig: Rig, run_id: str) -> tuple[float | None, float]:
     """Say that the oxygen is washed out; returns it in ppm, and the volumes that it took."""
     oxygen = scan.good(rig, rig.analyser, "oxygen")
-    volumes = scan.tally[f"{rig.name}/washed_cm3"] / rig.volume_cm3
+    volumes = scan.tally[_names(rig.name).washed_cm3] / rig.volume_cm3
     data = {"chamber": rig.name, "oxygen_ppm": oxygen, "volumes": volumes}
     scan.emit("purge_proven", data, run_id)
     return oxygen, volumes
@@ -115,9 +132,9 @@ def is_washed_again(scan: Scan, rig: Rig) -> bool:
     Above OXYGEN_TRUSTED_C off-gas makes zirconia read falsely low, so there only the measured volumes prove, and a
     good reading can only contradict.
     """
-    if scan.tally.get(f"{rig.name}/washed_cm3", 0.0) < limit("purge_volumes") * rig.volume_cm3:
+    if scan.tally.get(_names(rig.name).washed_cm3, 0.0) < limit("purge_volumes") * rig.volume_cm3:
         return False
-    since = scan.tally.get(f"{rig.name}/clean_s")
+    since = scan.tally.get(_names(rig.name).clean_s)
     if max(scan.temperatures(rig), default=0.0) > OXYGEN_TRUSTED_C:
         oxygen = scan.good(rig, rig.analyser, "oxygen")
         return oxygen is None or oxygen < limit("purge_oxygen")
@@ -126,13 +143,13 @@ def is_washed_again(scan: Scan, rig: Rig) -> bool:
 
 def _is_proven(scan: Scan, step: Purge, rig: Rig) -> bool:
     volumes = max(step.volumes, limit("purge_volumes"))
-    if scan.tally.get(f"{rig.name}/washed_cm3", 0.0) < volumes * max(step.volume_cm3, rig.volume_cm3):
+    if scan.tally.get(_names(rig.name).washed_cm3, 0.0) < volumes * max(step.volume_cm3, rig.volume_cm3):
         return False
     if step.analyser is None:
         return True
     oxygen = scan.good(rig, step.analyser, "oxygen")
     below = oxygen is not None and oxygen < min(step.oxygen_below_ppm, limit("purge_oxygen"))
-    since = scan.tally.get(f"{rig.name}/clean_s")
+    since = scan.tally.get(_names(rig.name).clean_s)
     stable = max(step.stable_s, limit("purge_oxygen_for"))
     return below and since is not None and scan.now - since >= stable
 
