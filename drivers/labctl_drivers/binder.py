@@ -93,6 +93,7 @@ class Binder(Driver):
 
     def audit(self) -> Audit:
         """Mode, safety controller, alarm and door. The controller tells neither model nor serial number."""
+        self._present_c()
         mode = self._mode()
         items = [
             AuditItem("mode", mode in (IDLE, MANUAL), _mode_name(mode), "idle or manual"),
@@ -114,7 +115,7 @@ class Binder(Driver):
         readings: list[Reading] = []
         try:
             for signal, address in _FLOATS:
-                value = float32_of(self._words(address, 2), low_word_first=True)
+                value = self._present_c() if address == TEMPERATURE else self._float(address)
                 readings.append(_judged(signal, value, clock.now()))
             readings.append(Reading(float(self._words(DOOR)[0] & 1), "1", GOOD, clock.now()))
         except (CommunicationError, RefusedError):
@@ -142,7 +143,7 @@ class Binder(Driver):
             raise RefusedError(f"binder: a ramp of {ramp_k_per_min:g} K/min is none; nothing was sent")
         start_c = target_c
         if ramp_k_per_min > 0.0:
-            present = _judged(SIGNALS[0], self._float(TEMPERATURE), 0.0)
+            present = _judged(SIGNALS[0], self._present_c(), 0.0)
             if present.quality is not GOOD or present.value is None:
                 raise RefusedError(
                     f"binder: no start for a ramp: it reads {present.value} degC; nothing was sent"
@@ -169,6 +170,8 @@ class Binder(Driver):
             self._set_manual()
             mode = MANUAL
         # An oven found idle stays so: starting its fan is not ours to decide after a loss of exhaust.
+        if mode == IDLE:
+            self._present_c()  # idle and 0 degC is what an instrument that knows none of this says, too
         if mode == MANUAL:
             working_c = self._float(ACTIVE_SETPOINT)
             if not working_c <= OFF_AT_MOST_C:
@@ -196,6 +199,18 @@ class Binder(Driver):
 
     def _mode(self) -> int:
         return self._words(MODE)[0]
+
+    def _present_c(self) -> float:
+        """The temperature in the oven, degC. Raises CommunicationError where no oven answers.
+
+        Other Modbus instruments answer 0 for a register that they do not have; no Pt100 reads 0 to the last bit.
+        """
+        words = self._words(TEMPERATURE, 2)
+        if words == (0, 0):
+            raise CommunicationError(
+                f"{self.line.address}: what answers is no Binder oven: its temperature reads 0 to the last bit"
+            )
+        return float32_of(words, low_word_first=True)
 
     def _float(self, address: int) -> float:
         return float32_of(self._words(address, 2), low_word_first=True)

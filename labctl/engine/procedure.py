@@ -11,7 +11,6 @@ from labctl.engine.scan import Scan
 from labctl.engine.state import ChamberState, RunState
 from labctl.model.limits import limit
 
-
 HELD = "/held"
 """Of the alarm that a run waits for a person."""
 

@@ -12,6 +12,7 @@ from labctl.bench.api import (
     GOOD,
     NOT_READY,
     SILENT,
+    InstrumentError,
     NotDoneError,
     Quality,
     Reading,
@@ -301,7 +302,9 @@ def test_the_oven_tells_of_its_limiter(moving: World) -> None:
     assert not moving.drivers["oven"].audit().ok
 
 
-@pytest.mark.parametrize(("name", "other"), [("nitrogen", "oxygen"), ("furnace", "hotplate")])
+@pytest.mark.parametrize(
+    ("name", "other"), [("nitrogen", "oxygen"), ("furnace", "hotplate"), ("oven", "furnace")]
+)
 def test_an_instrument_in_the_place_of_another_gives_no_number(moving: World, name: str, other: str) -> None:
     moving.twin.faults.add({"instrument": name, "kind": "swapped", "parameters": {"with": other}})
     moving.read("cycler")
@@ -309,6 +312,20 @@ def test_an_instrument_in_the_place_of_another_gives_no_number(moving: World, na
         for swapped in (name, other):
             assert {reading.quality for reading in moving.read(swapped).values()} <= {SILENT, BAD}
     moving.twin.faults.clear()
+
+
+def test_an_oven_whose_cable_another_unit_of_its_number_took_is_not_said_to_be_off(moving: World) -> None:
+    """A 3216 answers 0 for registers that it does not have: idle, at 0 degC, as an oven that is off."""
+    moving.swings = False
+    moving.twin.faults.add({"instrument": "oven", "kind": "swapped", "parameters": {"with": "furnace"}})
+    with pytest.raises(InstrumentError):
+        moving.drivers["oven"].execute("heat_off", {})
+    with pytest.raises(InstrumentError):
+        moving.drivers["oven"].audit()
+    assert moving.truths[max(moving.truths)]["oven"]["working_setpoint"] == 80.0
+    moving.twin.faults.clear()
+    moving.read("oven")
+    assert moving.drivers["oven"].execute("heat_off", {})["setpoint_c"] == 0.0
 
 
 MODELS = set(models().values())

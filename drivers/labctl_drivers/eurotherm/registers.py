@@ -60,7 +60,7 @@ class RegisterMap(Protocol):
 class Counts:
     """Display digits with an implied decimal point, asked for once (register 525).
 
-    Raises NotDoneError for an impossible number of decimal places.
+    Raises NotDoneError for an impossible number of decimal places, or limits.
     """
 
     def __init__(self, modbus: Modbus, profile: CountsProfile) -> None:
@@ -72,6 +72,7 @@ class Counts:
         self.per_unit = float(10**decimals)
         high, low = modbus.read_holding(profile.limit_high, 2)
         self.low_c, self.high_c = signed(low) / self.per_unit, signed(high) / self.per_unit
+        _check_limits(self.low_c, self.high_c)
         self.finest, self.largest = 0.5 / self.per_unit, 32767 / self.per_unit
 
     def image(self) -> Image:
@@ -124,8 +125,7 @@ class Floats:
         self.modbus = modbus
         self.profile = profile
         self.high_c, self.low_c = self.numbers(profile.limit_high, 2)
-        if not self.low_c <= self.high_c:
-            raise NotDoneError(f"setpoint limits {self.low_c:g}..{self.high_c:g} degC cannot be")
+        _check_limits(self.low_c, self.high_c)
 
     def image(self) -> Image:
         """Four transactions: the live block, sensor break, source of the setpoint, manual."""
@@ -182,6 +182,12 @@ class Floats:
     def _serial(self) -> int:
         high, low = self.modbus.read_holding(region(self.profile.serial), 2)
         return high << 16 | low
+
+
+def _check_limits(low_c: float, high_c: float) -> None:
+    """Raise NotDoneError unless there is room between them: an instrument without these registers answers 0 and 0."""
+    if not low_c < high_c:
+        raise NotDoneError(f"setpoint limits {low_c:g}..{high_c:g} degC cannot be; is it another instrument?")
 
 
 def region(address: int) -> int:

@@ -66,10 +66,10 @@ class Guard(NamedTuple):
     """One interlock.
 
     sees: asked once a scan; None while nothing is wrong. stages: mildest first. on_bad: what it does about a reading
-    that is not good. priority: of its alarm. hidden_by: guards whose alarm says the same and more; hides: the other way
-    round (made by `GUARDS`). bypass: whether a supervisor may bypass it. always: asked while the chamber is not in use too. off_delay_s: for how long nothing must
-    be wrong before the alarm returns (EEMUA 191 as recalled: 15 s for flow, pressure and links, 60 s for temperature);
-    it never delays an action.
+    that is not good. priority: of its alarm. hidden_by: guards whose alarm says the same and more; hides: the other
+    way round (made by `GUARDS`). bypass: whether a supervisor may bypass it. always: asked while the chamber is not
+    in use too. off_delay_s: for how long nothing must be wrong before the alarm returns (EEMUA 191 as recalled: 15 s
+    for flow, pressure and links, 60 s for temperature); it never delays an action.
     """
 
     name: str
@@ -132,7 +132,9 @@ def rest(scan: Scan, rig: Rig, guard: Guard, watch: Watch) -> None:
 def _is_told(scan: Scan, rig: Rig, guard: Guard, seen: Seen) -> bool:
     """An alarm of the same cause is shown; one that has tripped says so until a person resets it."""
     others = [f"{rig.name}/{name}" for name in guard.hidden_by] + ([seen.told_by] if seen.told_by else [])
-    return any(scan.state.alarms.get(name, {}).get("state") in LATCHED or _is_shown(scan, name) for name in others)
+    return any(
+        scan.state.alarms.get(name, {}).get("state") in LATCHED or _is_shown(scan, name) for name in others
+    )
 
 
 def _is_shown(scan: Scan, alarm: str) -> bool:

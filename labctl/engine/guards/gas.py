@@ -54,7 +54,9 @@ def _unmeasured(scan: Scan, rig: Rig, watch: Watch) -> Seen | None:
     bound = limit("signal_bad_for", watch.tightened)
     if lasted < bound:
         return None
-    message = f"{rig.name}: {rig.analyser} has had no good reading for {lasted:.0f} s; a leak would not be seen"
+    message = (
+        f"{rig.name}: {rig.analyser} has had no good reading for {lasted:.0f} s; a leak would not be seen"
+    )
     return Seen(message, None, bound, worst=None)
 
 

@@ -18,8 +18,8 @@ CLEARLY = 1.5
 STEADY = 0.05
 """Of the flow: what it may change between two readings of the pressure that are compared (assumed)."""
 FREE = 1.5
-"""Times the least pressure for each sccm seen so far: beyond, something blocks the exhaust (assumed: heat makes it
-rise by less). When that clears, the pressure falls, and the tube is whole."""
+"""Times the pressure that a free exhaust has made: beyond, something blocks it (assumed: heat makes it rise by less).
+When that clears, the pressure falls, and the tube is whole."""
 
 
 def tube_pressure(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
@@ -51,7 +51,7 @@ def tube_integrity(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
         return None
     flow = scan.good(rig, rig.gas, "flow")
     proven = flow is not None and flow_proven(scan, rig)
-    usual = _usual(scan, rig) * flow if flow is not None else math.inf
+    usual = _usual(scan, rig, flow)
     hot = max(scan.temperatures(rig), default=0.0) > limit("T_inert", watch.tightened)
     fell = _fell(scan, rig, watch, pressure, flow if proven else None, usual)
     rose = _rose(scan, rig, watch)
@@ -83,9 +83,22 @@ def tube_integrity(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
     return Seen(message, value, broken)
 
 
-def _usual(scan: Scan, rig: Rig) -> float:
-    """The most pressure for each sccm of flow, in bar, that a free exhaust makes."""
-    return FREE * scan.tally.get(f"{rig.name}/free_bar_per_sccm", math.inf)
+def _usual(scan: Scan, rig: Rig, flow: float | None) -> float:
+    """Up to which pressure, in bar, the exhaust is free at that flow; at less flow than was seen it makes less."""
+    free_bar = scan.tally.get(f"{rig.name}/free_bar")
+    if flow is None or free_bar is None:
+        return math.inf
+    return FREE * free_bar * min(1.0, flow / scan.tally[f"{rig.name}/free_sccm"])
+
+
+def _note_usual(scan: Scan, rig: Rig, pressure: float, flow: float) -> None:
+    """Remember the least at this flow; at another flow anew, unless by what was seen the exhaust is not free."""
+    bar, sccm = f"{rig.name}/free_bar", f"{rig.name}/free_sccm"
+    known_bar, known_sccm = scan.tally.get(bar, pressure), scan.tally.get(sccm, math.inf)
+    other = abs(flow - known_sccm) > STEADY * flow
+    free = pressure <= FREE * known_bar * max(1.0, flow / known_sccm)
+    if (other and free) or pressure < known_bar:
+        scan.tally[bar], scan.tally[sccm] = pressure, flow
 
 
 def _fell(
@@ -112,8 +125,7 @@ def _fell(
         return last if taken_s > seen_s else None
     scan.tally.pop(then, None)
     scan.tally[before], scan.tally[with_flow] = pressure, flow
-    free = f"{name}/free_bar_per_sccm"
-    scan.tally[free] = min(pressure / flow, scan.tally.get(free, math.inf))
+    _note_usual(scan, rig, pressure, flow)
     return None
 
 
