@@ -16,6 +16,7 @@ from labctl.bench.schema import Bench, Instrument
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.model.limits import GUARD_NAMES, LIMITS, SAFE_ITEM_NAMES
 from labctl.protocol.diagnosis import findings_of, nearest
+from labctl.protocol.rules import CATALOGUE
 from labctl.protocol.source import Document, read
 
 SCHEMES = ("serial", "tcp", "visa", "labsim")
@@ -93,6 +94,7 @@ def check_bench(
         *_gauges(document, bench),
         *_parts(document, bench),
         *_protections(document, bench),
+        *_rules(document, bench),
         *(() if unprotected else _lacking(document, bench)),
     ]
     return (None if any(f.severity == "error" for f in findings) else bench), findings
@@ -247,6 +249,41 @@ def _protections(document: Document, bench: Bench) -> Iterator[Finding]:
                         f"{quantity} of {value:g} {entry.unit} is looser than {entry.value:g} {entry.unit}"
                     )
                     yield document.finding("BENCH-012", where, message, "a bench may tighten, never loosen")
+
+
+def _rules(document: Document, bench: Bench) -> Iterator[Finding]:
+    """A rule may be tightened; it may be waived, with a reason and a name, where the safety contract lets it."""
+    for name, setting in bench.rules.items():
+        rule, at = CATALOGUE.get(name), ("rules", name)
+        if rule is None:
+            message, hint = f"there is no rule {name!r}", nearest(name, CATALOGUE)
+            yield document.finding("BENCH-016", at, message, hint, key=True)
+            continue
+        if setting.limit is not None:
+            number = rule.number
+            if number is None:
+                message = f"{name} judges by no number that could be tightened"
+                yield document.finding("BENCH-016", (*at, "limit"), message, key=True)
+            elif setting.limit > number.value if number.stricter == "lower" else setting.limit < number.value:
+                message = (
+                    f"{setting.limit:g} {number.unit} is looser than {name}: {number.value:g} {number.unit}"
+                )
+                yield document.finding(
+                    "BENCH-016", (*at, "limit"), message, "a bench may tighten, never loosen"
+                )
+        if (setting.waive is None) is not (setting.by is None):
+            lacking = "waive" if setting.waive is None else "by"
+            message, hint = (
+                f"{lacking!r} is missing: a waiver has a reason and a name",
+                "{waive: REASON, by: NAME}",
+            )
+            yield document.finding("BENCH-016", at, message, hint)
+        elif setting.waive is not None and rule.waive == "never":
+            message = f"{name} cannot be waived"
+            yield document.finding("BENCH-016", (*at, "waive"), message, rule.rationale, key=True)
+        elif setting.waive is None and setting.limit is None:
+            message = f"nothing is said of {name}"
+            yield document.finding("BENCH-016", at, message, "`limit: ...`, or `waive: REASON, by: NAME`")
 
 
 def _parts(document: Document, bench: Bench) -> Iterator[Finding]:

@@ -153,6 +153,11 @@ class Bench(Model):
         bench._claimed_at = speed
         return bench
 
+    def of_rules(self) -> dict[str, Any]:
+        """What is journaled of `rules` when a run is created: `{"rules": {...}}`, or nothing where none is set."""
+        told = {name: setting.model_dump(exclude_none=True) for name, setting in self.rules.items()}
+        return {"rules": told} if told else {}
+
     @property
     def identity(self) -> str:
         """SHA-256 over what can change the outcome: not addresses, contents of cylinders, titles."""

@@ -52,13 +52,13 @@ def run_on_bench(
         raise PermissiveError("nothing was started; answer y, or give --yes")
     start_detached(folder, arguments.capture)
     run_id = f"{plan.protocol}-{plan.plan_hash[:8]}-{utc_now_ms() // 1000}"
-    _submit(folder, plan, protocol_text, planned, run_id, arguments.attended)
+    _submit(bench, folder, plan, protocol_text, planned, run_id, arguments.attended)
     say(f"run {run_id} is under way; Ctrl-C only detaches")
     return _watch(folder, run_id, arguments)
 
 
 def _submit(
-    folder: Path, plan: Plan, text: str, planned: Forecast, run_id: str, attended: str | None
+    bench: Bench, folder: Path, plan: Plan, text: str, planned: Forecast, run_id: str, attended: str | None
 ) -> None:
     actor = getpass.getuser()
     about = {
@@ -68,6 +68,7 @@ def _submit(
         "seed": None,
         "bench_identity": plan.bench_identity,
         "attended_by": attended,
+        **bench.of_rules(),
     }
     args: dict[str, Any] = {
         "run": run_id,

@@ -128,6 +128,7 @@ def _simulate(
             "protocol": plan.protocol,
             "protocol_document": store.put_document("protocol", protocol_text),
             "bench_identity": plan.bench_identity,
+            **bench.of_rules(),
         }
         rehearsal.submit(run_id, about, planned.to_json())
         with Progress(plan, planned, controller, run_id) as progress:

@@ -6,7 +6,7 @@ safety contract. `RULES` are judged over a plan, `CATALOGUE` is what `labctl rul
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from labctl.bench.schema import Bench
 from labctl.errors import Finding
@@ -16,6 +16,7 @@ from labctl.protocol.rules import (
     furnace,
     gas,
     kept,
+    language,
     limits,
     mixing,
     notes,
@@ -27,6 +28,7 @@ from labctl.protocol.rules.core import NUMBERS, RULES, Hit, Number, Rule
 from labctl.protocol.source import Document
 
 __all__ = [
+    "CATALOGUE",
     "NUMBERS",
     "RULES",
     "Hit",
@@ -37,6 +39,7 @@ __all__ = [
     "gas",
     "judge",
     "kept",
+    "language",
     "limits",
     "mixing",
     "notes",
@@ -44,6 +47,12 @@ __all__ = [
     "protection",
     "solvents",
 ]
+
+
+CATALOGUE: Mapping[str, Rule] = {
+    rule.id: rule for rule in (*sorted(RULES, key=lambda r: r.id), *language.LANGUAGE)
+}
+"""Every rule by its name: those over a plan first, then those that are judged while a file is read."""
 
 
 def judge(plan: Plan, bench: Bench, document: Document) -> list[Finding]:

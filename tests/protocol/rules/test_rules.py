@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+import labctl
 from labctl.errors import Finding
-from labctl.protocol.rules import RULES
+from labctl.protocol.rules import CATALOGUE, RULES
 from labctl.protocol.validation import check_text
 from tests.protocol.rules.examples import EXAMPLES, Case, Example
 
@@ -46,3 +49,13 @@ def test_a_rule_lets_pass_what_is_right(paper: str, example: Example) -> None:
 def test_every_rule_has_an_example_that_fails_and_one_that_passes() -> None:
     assert {example.rule for example in EXAMPLES} == {rule.id for rule in RULES}
     assert max(Counter(rule.id for rule in RULES).values()) == 1
+
+
+def test_every_finding_that_the_code_can_make_is_a_rule_that_labctl_rules_explains() -> None:
+    package = Path(labctl.__file__).parent
+    found = {
+        name
+        for file in package.rglob("*.py")
+        for name in re.findall(r"\"([A-Z]{2,5}-[0-9]{3})\"", file.read_text(encoding="utf-8"))
+    }
+    assert found == set(CATALOGUE)
