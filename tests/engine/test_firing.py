@@ -74,6 +74,27 @@ def test_full_output_for_10_min_without_5_k_of_rise_is_held_cold() -> None:
     assert hands.tube.lease is None
 
 
+@pytest.mark.parametrize("guard", ["ramp_deviation", "no_heat"])
+def test_what_a_heater_did_before_a_hold_is_not_held_against_it_after_the_restart(guard: str) -> None:
+    hands = watched(guard)
+    hands.values["furnace.working_setpoint"], hands.values["furnace.output"] = 400.0, 100.0
+    hands.go(300.0)
+    hands.quality["furnace.working_setpoint"] = BAD
+    assert hands.ask("hold")[1]
+    hands.until(lambda: hands.run.state == "HELD", 60.0)
+    assert hands.tube.lease is None
+    hands.at(50.0)
+    del hands.quality["furnace.working_setpoint"]
+    hands.go(700.0)
+    assert hands.ask("restart")[1]
+    hands.until(lambda: hands.tube.lease is not None, 200.0)
+    hands.values["furnace.working_setpoint"], hands.values["furnace.output"] = 400.0, 100.0
+    hands.go(300.0)
+    assert trips(hands) == []
+    hands.go(400.0)
+    assert trips(hands) == [guard]
+
+
 # -- fired_too_long --------------------------------------------------------------------------------
 
 

@@ -49,6 +49,7 @@ def ramp_deviation(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
     """Far behind the working setpoint for long, and no nearer than at first: an aged element, a weak mains."""
     names, tally = _names(rig.name), scan.tally
     if chamber.lease is None:
+        _forget(tally, names.lag_k, names.lag_s)
         return None
     asked, reading = scan.image.get(rig.keys.working_setpoint), scan.image.get(rig.keys.temperature)
     working = None if asked is None or asked[2] else asked[0]
@@ -59,8 +60,7 @@ def ramp_deviation(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
         return None
     lag, bound = working - read_c, limit("ramp_lag", watch.tightened)
     if lag <= bound or lag < NEARER * tally.get(names.lag_k, lag):
-        if names.lag_k in tally:
-            del tally[names.lag_k], tally[names.lag_s]
+        _forget(tally, names.lag_k, names.lag_s)
         if lag <= bound:
             return None
     first = tally.setdefault(names.lag_k, lag)
@@ -74,16 +74,22 @@ def ramp_deviation(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
     return Seen(message, lag, bound)
 
 
+def _forget(tally: dict[str, float], first: str, since: str) -> None:
+    """What was seen while it heated says nothing about the next time: a hold may have let it cool."""
+    if first in tally:
+        del tally[first], tally[since]
+
+
 def no_heat(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Full output for long, and hardly a rise: element, relay or fuse."""
+    names, tally = _names(rig.name), scan.tally
     if chamber.lease is None:
+        _forget(tally, names.full_c, names.full_s)
         return None
     reading = scan.image.get(rig.keys.output)
     output = None if reading is None or reading[2] else reading[0]
-    names, tally = _names(rig.name), scan.tally
     if output is None or output < limit("no_heat_output", watch.tightened):
-        if names.full_s in tally:
-            del tally[names.full_s], tally[names.full_c]
+        _forget(tally, names.full_c, names.full_s)
         return None
     read_c = scan.good(rig, rig.heater, "temperature")
     if read_c is None:
