@@ -17,7 +17,7 @@ from labctl.errors import Finding
 SEVERITIES = ("error", "warning", "info")
 COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "info": "\x1b[1;36m"}
 EXCERPTS, SHOWN = 6, 20
-"""So many findings are printed with the lines they stand on, and so many at all: they fit on one screen."""
+"""So many errors and warnings are printed with their lines, and so many findings at all: they fit on one screen."""
 ALIKE = 10
 """So many findings of one rule are printed in brief."""
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
@@ -28,15 +28,26 @@ def print_findings(findings: Sequence[Finding]) -> None:
     colour = coloured(sys.stderr)
     width = get_terminal_size((110, 24)).columns
     ordered = sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.file or "", f.line or 0))
-    for finding in ordered[:EXCERPTS]:
+    excerpts = sum(f.severity != "info" for f in ordered[:EXCERPTS])
+    for finding in ordered[:excerpts]:
         print(describe(finding, width, colour), end="\n\n", file=sys.stderr)
-    for finding in ordered[EXCERPTS:SHOWN]:
-        print(shorten(_seen(str(finding)), width), file=sys.stderr)
+    for finding in ordered[excerpts:SHOWN]:
+        print(_note(finding, width) if finding.severity == "info" else _line(finding, width), file=sys.stderr)
     if len(ordered) > SHOWN:
         print(
             f"... and {len(ordered) - SHOWN} more; `labctl validate --json` has all of them", file=sys.stderr
         )
     print(count(findings), file=sys.stderr)
+
+
+def _line(finding: Finding, width: int) -> str:
+    return shorten(_seen(str(finding)), width)
+
+
+def _note(finding: Finding, width: int) -> str:
+    """A note in full: it asks for nothing, so it needs no place but its line."""
+    where = f" line {finding.line}" if finding.line is not None else ""
+    return fill(f"note {finding.rule}{where}: {_seen(finding.message)}", width, subsequent_indent="  ")
 
 
 def print_briefly(findings: Sequence[Finding]) -> None:

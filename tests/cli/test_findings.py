@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli.findings import count, describe, print_briefly
+from labctl.cli.findings import count, describe, print_briefly, print_findings
 from labctl.errors import Finding
 
 
@@ -61,3 +61,16 @@ def test_findings_in_brief_say_once_what_to_do(capsys: pytest.CaptureFixture[str
         "info A-1",
         "  assumed",
     ]
+
+
+def test_notes_are_printed_in_full_after_what_has_to_be_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("a: 1\nb: 2\n")
+    note = Finding("PAPER-003", "info", "1 C is " + "much " * 30 + "117 mA/g", str(file), 2, 1)
+    print_findings([note, Finding("R", "error", "wrong", str(file), 1, 4)])
+    error, *_, last, counted = capsys.readouterr().err.splitlines()
+    assert error == "error R: wrong"
+    assert last.endswith("117 mA/g")
+    assert counted == "1 error, 1 note"

@@ -13,6 +13,8 @@ from labctl.engine import alarms as alarm
 from labctl.engine.guards import GUARDS, Guard
 from labctl.engine.machine import COMMANDS, DONE, STATES, next_state
 from labctl.model.limits import LIMITS
+from labctl.protocol.rules import RULES
+from labctl.protocol.rules.language import LANGUAGE
 from labctl.protocol.schema import KINDS, NOT_YET, WrittenStep
 from tests.docs.evidence import Evidence, gathered, words
 
@@ -57,6 +59,36 @@ def _guard(guard: Guard) -> tuple[str, ...]:
     ]
     may = "yes" if guard.bypass else "never"
     return (f"`{guard.name}`", sees, ", ".join(does), guard.on_bad, guard.priority, may)
+
+
+def rules() -> str:
+    """Every rule by name, and what a site may do about it."""
+    waived = {"never": "never", "warnings": "warnings", "errors": "all of it"}
+    rows = [
+        (
+            f"`{rule.id}`",
+            rule.severity,
+            rule.rationale,
+            rule.source,
+            f"{rule.number.value:g} {rule.number.unit}, {rule.number.stricter}" if rule.number else "",
+            waived[rule.waive],
+        )
+        for rule in RULES
+    ]
+    read = [(f"`{rule.id}`", rule.rationale) for rule in LANGUAGE]
+    return page(
+        "Rules",
+        "What `labctl validate` and `labctl plan` judge a plan by, before anything gets hot: `labctl rules ID` tells "
+        "all about one. An error refuses, a warning is told at every start, a note asks for nothing. Severity is what "
+        "it is at most; sources carry how sure they are.",
+        table(("rule", "at most", "why", "source", "limit, stricter is", "may be waived"), rows),
+        "## What a site may say about a rule",
+        "In `bench.yaml`, `rules: {FUR-003: {limit: 3}}` tightens the number of a rule, and `rules: {FUR-003: {waive: "
+        "REASON, by: NAME}}` turns what it finds into a note. Both are part of the identity of the bench and are "
+        "journaled when a run is created. A rule that the safety contract keeps cannot be waived.",
+        "## While a file is read",
+        table(("rule", "why"), read),
+    )
 
 
 def alarms() -> str:
@@ -185,6 +217,7 @@ def protocols() -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "limits.md": limits,
+    "rules.md": rules,
     "states.md": states,
     "alarms.md": alarms,
     "instruments.md": instruments,
