@@ -143,6 +143,7 @@ GUARD_NAMES = (
     "detached_sensor",
     "frozen_sensor",
     "thermometers_disagree",
+    "silent",
     "nitrogen_lost",
     "nitrogen_low",
     "oxygen_high",
@@ -163,7 +164,6 @@ GUARD_NAMES = (
     "no_heat",
     "ramp_deviation",
     "fired_too_long",
-    "silent",
     "cell_limits",
 )
 """The interlocks that a bench may put on a chamber."""

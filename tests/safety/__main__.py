@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from labctl.engine import safe
+from labctl.engine import guards, safe
 from labctl.engine.guards import GUARDS
 from labctl.engine.guards.frame import Seen
 from tests.safety import test_declared as tests
@@ -59,7 +59,8 @@ def mutants() -> Iterator[Mutant]:
 def _see(name: str, change: Change) -> None:
     guard = GUARDS[name]
     sees = guard.sees
-    GUARDS[name] = guard._replace(sees=lambda *what: change(sees(*what)))  # type: ignore[index]
+    changed = guard._replace(sees=lambda *what: change(sees(*what)))
+    GUARDS[name], guards._SEES[name] = changed, changed.sees  # type: ignore[index]
 
 
 def _delete(name: str) -> None:
