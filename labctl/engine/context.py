@@ -151,6 +151,7 @@ class Rig:
 class Context:
     """Everything constant that `decide` needs.
 
+    needs: of plans whose steps do not just follow one another, what each step waits for.
     barred: instruments with which nothing may be energised, and why (see `labctl.bench.commissioning`).
     rooms: chambers around which something is watched while they are not in use.
     """
@@ -160,6 +161,7 @@ class Context:
     ambient_c: float
     plans: Mapping[str, Plan]
     steps: Mapping[str, Mapping[str, AnyStep]]
+    needs: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     barred: Mapping[str, str] = field(default_factory=dict)
     rooms: tuple[Rig, ...] = ()
 
@@ -185,11 +187,12 @@ def compile_bench(
 
 def with_plan(context: Context, plan: Plan) -> Context:
     """The context with one more plan."""
-    key = plan.plan_hash
+    key, needs = plan.plan_hash, plan.needs
     return replace(
         context,
         plans={**context.plans, key: plan},
         steps={**context.steps, key: {step.id: step for step in plan.steps}},
+        needs=context.needs if needs is None else {**context.needs, key: needs},
     )
 
 

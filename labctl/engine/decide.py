@@ -5,7 +5,8 @@ The order is fixed: results of commands, people's requests, the supervisor's gua
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from labctl.engine import alarms, procedure, returns, safe, supervisor
@@ -15,12 +16,12 @@ from labctl.engine.machine import ACTING
 from labctl.engine.requests import handle
 from labctl.engine.scan import Scan
 from labctl.engine.state import BenchState, RunState
-from labctl.engine.steps import BEHAVIOURS
+from labctl.engine.steps import BEHAVIOURS, asking
 from labctl.engine.steps.confirm import resolve
 from labctl.model.commands import Command, Request, Result
 from labctl.model.events import Event
 from labctl.model.readings import Image
-from labctl.protocol.plan import AnyStep, Heat
+from labctl.protocol.plan import AnyStep, Heat, Plan
 
 STALL = 2.5
 """Scans without which a bench was not observed: the factor of a reading's greatest age (assumed)."""
@@ -158,30 +159,53 @@ def _advance_run(scan: Scan, run_id: str) -> None:
 
 
 def _advance_steps(scan: Scan, run: RunState) -> None:
-    """Every active step by one scan; when none is left, the next one begins at once."""
-    plan = scan.context.plans[run.plan_hash]
+    """Every active step by one scan; what was waiting for one that is over begins at once."""
     steps = scan.context.steps[run.plan_hash]
+    needs = scan.context.needs.get(run.plan_hash)
+    turn, over = run.active, len(run.done)
     while run.state == "RUNNING":
-        if not run.active:
-            following = next((s for s in plan.steps if s.id not in run.done), None)
-            if following is None:
+        if not run.active or len(run.done) != over:
+            over = len(run.done)
+            due = _due(scan.context.plans[run.plan_hash], run, needs)
+            if not due and not run.active:
                 procedure.complete(scan, run)
                 return
-            _start_step(scan, run, following)
+            for following in due:
+                _begin_step(scan, run, following)
             run = scan.state.runs[run.run_id]
-        for step_id, state in run.active.items():
+            turn = {s.id: run.active[s.id] for s in due if s.id in run.active}
+        for step_id, state in turn.items():
             if state.failed is not None:
                 procedure.fault(scan, run.run_id, f"{step_id}: {state.failed}", hold="cool")
                 return
             step = steps[step_id]
             rig = scan.context.rigs[step.chamber] if step.chamber else None
             BEHAVIOURS[step.kind](scan, run, state, step, rig)
+            if (
+                needs is not None
+            ):  # a branch beside this one sees what it entered, and stops when it held the run
+                run = scan.state.runs[run.run_id]
+                if run.state != "RUNNING":
+                    return
         run = scan.state.runs[run.run_id]
-        if run.active:
+        if run.active and len(run.done) == over:
             return
 
 
-def _start_step(scan: Scan, run: RunState, step: AnyStep) -> None:
+def _due(plan: Plan, run: RunState, needs: Mapping[str, tuple[str, ...]] | None) -> list[AnyStep]:
+    """The steps that begin now: the next one, or every one whose needs are over."""
+    waiting = (s for s in plan.steps if s.id not in run.done)
+    if needs is None:
+        return [] if run.active else list(islice(waiting, 1))
+    return [s for s in waiting if s.id not in run.active and all(n in run.done for n in needs[s.id])]
+
+
+def _begin_step(scan: Scan, run: RunState, step: AnyStep) -> None:
+    """Start a step, or leave it out where its `when` does not hold."""
+    lacking = asking.lacking(run, step) if step.when else None
+    if lacking is not None:
+        scan.emit("step_skipped", {"id": step.id, "kind": step.kind, "because": lacking}, run.run_id)
+        return
     data: dict[str, Any] = {"id": step.id, "kind": step.kind, "chamber": step.chamber}
     if isinstance(step, Heat):
         data["atmosphere"] = step.atmosphere

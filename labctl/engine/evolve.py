@@ -111,6 +111,12 @@ def _step_done(state: BenchState, data: Data, event: Event) -> BenchState:
     return _put_run(state, replace(run, active=active, done={**run.done, data["id"]: data["summary"]}))
 
 
+def _step_skipped(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[event.stream]
+    skipped = {"skipped": True, "because": data["because"]}
+    return _put_run(state, replace(run, done={**run.done, data["id"]: skipped}))
+
+
 def _prompt(state: BenchState, data: Data, event: Event) -> BenchState:
     run = state.runs[event.stream]
     return _put_run(state, replace(run, prompts={**run.prompts, data["id"]: data}))
@@ -337,6 +343,7 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "step_phase": _step_phase,
     "step_waits": _step_waits,
     "step_done": _step_done,
+    "step_skipped": _step_skipped,
     "prompt": _prompt,
     "answered": _answered,
     "intent": _intent,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from labctl.bench.schema import Bench
 from labctl.errors import Finding
@@ -12,17 +13,22 @@ from labctl.model.limits import limit
 from labctl.model.quantity import DIMENSIONS, QuantityError, parse
 from labctl.protocol import estimates
 from labctl.protocol import schema as written
-from labctl.protocol.contents import KINDS, kinds_of
+from labctl.protocol.conditions import WrittenDecide, WrittenWait
+from labctl.protocol.declared import published, substances
 from labctl.protocol.diagnosis import nearest
+from labctl.protocol.inquiry import NEVER_LEFT_OUT, Inquiry, of_sample
+from labctl.protocol.order import apart, shared
 from labctl.protocol.plan import (
+    ACTIVE_MASS,
     After,
     AnyStep,
     Charge,
     Checkpoint,
+    Condition,
     Cool,
     Cycle,
+    Decide,
     Entry,
-    Expected,
     Gas,
     Heat,
     Manual,
@@ -34,12 +40,12 @@ from labctl.protocol.plan import (
     Requirement,
     Segment,
     Stir,
-    Substance,
     Unload,
     Wait,
 )
 from labctl.protocol.roles import Cast
 from labctl.protocol.source import Document, Path
+from labctl.protocol.words import Relation
 
 HEATERS = ("tube_furnace", "oven", "solvent_dryer")
 DENSITY_G_PER_ML = {"thf": 0.883, "ethanol": 0.789, "water": 1.0}
@@ -58,11 +64,11 @@ def bind(
     """The plan, or None, and everything that keeps the protocol from being bound."""
     cast = Cast(protocol.roles, document, bench)
     cast.bind()
-    binder = _Binder(protocol, parameters, bench, cast)
+    binder = _Binder(protocol, parameters, bench, cast, Inquiry(cast))
     steps = [binder.step(i, step) for i, step in enumerate(protocol.steps)]
     charge, product = protocol.charge, protocol.product
-    expected = binder.expected()
-    contents = binder.contents()
+    expected = published(protocol, parameters, cast)
+    contents = substances(protocol, cast)
     if any(f.severity == "error" for f in cast.findings):
         return None, cast.findings
     plan = Plan(
@@ -83,7 +89,14 @@ def bind(
         bench_identity=bench.identity,
         simulated=bench.simulated,
     )
-    return plan, cast.findings
+    for one, other in apart(plan):
+        both = shared(plan.steps[one], plan.steps[other])
+        if both is not None:
+            message = (
+                f"{plan.steps[one].id!r} and {plan.steps[other].id!r} may happen at once, and both use {both}"
+            )
+            cast.error("STEP-004", ("steps", other), message, "put them into one branch")
+    return (None if any(f.severity == "error" for f in cast.findings) else plan), cast.findings
 
 
 def _grams(**volumes_ml: float) -> float:
@@ -101,6 +114,7 @@ class _Binder:
     parameters: Mapping[str, Parameter]
     bench: Bench
     cast: Cast
+    inquiry: Inquiry
     seen: dict[str, int] = field(default_factory=dict)
     hot_c: dict[str, float] = field(default_factory=dict)
     """Highest the chamber may still be, by the last heat step in it."""
@@ -132,6 +146,43 @@ class _Binder:
             self.cast.error("STEP-003", here, f"duplicate step id {step.id!r}", hint)
         self.seen.setdefault(step.id, index)
         at: Path = ("steps", index, step.kind)
+        asked = self.asked(index, step)
+        bound = self.kind(index, step, at)
+        if bound is None:
+            return None
+        if isinstance(bound, Manual | Measure):
+            self.inquiry.entered |= {entry.name: entry.unit for entry in bound.enter}
+        elif isinstance(bound, Decide):
+            self.inquiry.decided.add(bound.id)
+        return bound.model_copy(update=asked) if asked else bound
+
+    def asked(self, index: int, step: written.WrittenStep) -> dict[str, object]:
+        """What is said about when a step begins, and for which sample it is."""
+        path: Path = ("steps", index)
+        asked: dict[str, object] = {}
+        if step.when:
+            must = step.kind in NEVER_LEFT_OUT or (step.manual is not None and step.manual.require)
+            if must:
+                message = f"step {step.id!r} must not be left out: safety rests on it"
+                self.cast.error("STEP-005", (*path, "when"), message, "put `when` on other steps", key=True)
+            asked["when"] = self.inquiry.whens(step.when, step.sample, (*path, "when"))
+        if step.needs is not None:
+            for name in step.needs:
+                if self.seen.get(name, index) >= index:
+                    message = f"there is no step {name!r} before this one"
+                    known = [n for n, i in self.seen.items() if i < index]
+                    self.cast.error("STEP-006", (*path, "needs"), message, nearest(name, known))
+            asked["needs"] = tuple(step.needs)
+        if step.sample is not None:
+            if step.sample not in self.protocol.samples:
+                message = f"there is no sample {step.sample!r}"
+                self.cast.error(
+                    "STEP-007", (*path, "sample"), message, nearest(step.sample, self.protocol.samples)
+                )
+            asked["sample"] = step.sample
+        return asked
+
+    def kind(self, index: int, step: written.WrittenStep, at: Path) -> AnyStep | None:
         if step.stir:
             return self.stir(step, step.stir, at)
         if step.heat:
@@ -145,12 +196,41 @@ class _Binder:
         if step.cycle:
             return self.cycle(step, step.cycle, at)
         if step.wait:
-            return Wait(id=step.id, title=step.title, duration_s=step.wait.for_)
+            return self.wait(step, step.wait, at)
+        if step.decide:
+            return self.decide(step, step.decide, at)
         if step.measure:
-            entries = _entries(step.measure.enter)
+            entries = _entries(step.measure.enter, step.sample)
             return Measure(id=step.id, title=step.title, what=step.measure.what, enter=entries)
         assert step.manual is not None
         return self.manual(step, step.manual, at)
+
+    def wait(self, step: written.WrittenStep, wait: WrittenWait, at: Path) -> Wait | None:
+        if wait.until is None:
+            return Wait(id=step.id, title=step.title, duration_s=wait.for_ or 0.0)
+        until = self.inquiry.condition(wait.until, step.sample, (*at, "until"))
+        if until is None:
+            return None
+        where = self.watched(until, (*at, "until", "signal"))
+        return Wait(
+            id=step.id, title=step.title, duration_s=0.0, until=until, timeout_s=wait.timeout, **where
+        )  # fmt: skip
+
+    def decide(self, step: written.WrittenStep, decide: WrittenDecide, at: Path) -> Decide | None:
+        condition = self.inquiry.condition(decide.if_, step.sample, (*at, "if"))
+        if condition is None:
+            return None
+        where = self.watched(condition, (*at, "if", "signal"))
+        return Decide(
+            id=step.id, title=step.title, condition=condition, otherwise=decide.otherwise, **where
+        )  # fmt: skip
+
+    def watched(self, condition: Condition, path: Path) -> dict[str, Any]:
+        """The instrument and chamber that must be read for a condition."""
+        if condition.instrument is None:
+            return {}
+        chamber = self.cast.chamber(condition.instrument, path)
+        return {"instruments": (condition.instrument,), "chamber": chamber}
 
     def stir(self, step: written.WrittenStep, stir: written.WrittenStir, at: Path) -> Stir | None:
         name = self.cast.instrument(stir.with_, (*at, "with"), "hotplate_stirrer")
@@ -286,6 +366,7 @@ class _Binder:
             cycler=name, rate_c=cycle.rate, specific_current_ma_per_g=one_c, upper_v=upper, lower_v=lower,
             cycles=cycle.cycles,
             timeout_s=cycle.timeout if cycle.timeout is not None else _round(1.5 * nominal + MARGIN_S),
+            mass=self.inquiry.name(ACTIVE_MASS, step.sample),
         )  # fmt: skip
 
     def manual(self, step: written.WrittenStep, manual: written.WrittenManual, at: Path) -> Manual:
@@ -295,12 +376,11 @@ class _Binder:
         requirements = [self.requirement(n, r, (*at, "require", n)) for n, r in manual.require.items()]
         return Manual(
             id=step.id, title=step.title, chamber=into, do=manual.do, confirm=tuple(manual.confirm),
-            enter=_entries(manual.enter), require=tuple(r for r in requirements if r is not None), into=into,
+            enter=_entries(manual.enter, step.sample), into=into,
+            require=tuple(r for r in requirements if r is not None),
         )  # fmt: skip
 
-    def requirement(
-        self, quantity: str, required: tuple[written.Relation, str], path: Path
-    ) -> Requirement | None:
+    def requirement(self, quantity: str, required: tuple[Relation, str], path: Path) -> Requirement | None:
         relation, text = required
         dimension = DERIVED.get(quantity)
         if dimension is None:
@@ -314,65 +394,6 @@ class _Binder:
             return None
         return Requirement(quantity=quantity, relation=relation, value=value, unit=DIMENSIONS[dimension].unit)
 
-    # -- what is in the batch
-
-    def contents(self) -> tuple[Substance, ...] | None:
-        """Every substance with what it is: as declared, and as its name tells; None when nothing is declared."""
-        if self.protocol.contents is None:
-            return None
-        substances = []
-        for name, declared in self.protocol.contents.items():
-            known = kinds_of(name)
-            if known is None and not declared.is_:
-                message = f"what {name!r} is cannot be told from its name"
-                hint = f"write its formula, or say so: `{name}: {{is: polymer}}`; kinds: {', '.join(KINDS)}"
-                self.cast.error("MIX-006", ("contents", name), message, hint, key=True)
-                continue
-            kinds = tuple(dict.fromkeys((*declared.is_, *(known or ()))))
-            substances.append(
-                Substance(name=name, mass_g=declared.mass, purity=declared.purity / 100.0, kinds=kinds)
-            )
-        return tuple(substances)
-
-    # -- published values
-
-    def expected(self) -> tuple[Expected, ...]:
-        """Those that apply to the parameters of this plan; values elsewhere only are a note."""
-        applying: list[Expected] = []
-        elsewhere: dict[str, int] = {}
-        for i, e in enumerate(self.protocol.expected):
-            held = [self.holds(name, value, ("expected", i, "when", name)) for name, value in e.when.items()]
-            if all(held):
-                applying.append(
-                    Expected(quantity=e.quantity, value=e.value, unit=e.unit, tolerance=e.tolerance,
-                             provenance=e.provenance)
-                )  # fmt: skip
-            else:
-                elsewhere.setdefault(e.quantity, i)
-        for quantity, i in elsewhere.items():
-            if all(e.quantity != quantity for e in applying):
-                message = f"nothing is published about {quantity} at these parameters; it will not be judged"
-                self.cast.findings.append(
-                    self.cast.document.finding("EXP-001", ("expected", i), message, severity="info")
-                )
-        return tuple(applying)
-
-    def holds(self, name: str, value: written.Scalar, path: Path) -> bool:
-        parameter = self.parameters.get(name)
-        if parameter is None:
-            if name not in self.protocol.parameters:
-                hint = nearest(name, self.protocol.parameters)
-                self.cast.error("PAR-001", path, f"there is no parameter {name!r}", hint, key=True)
-            return False
-        dimension = next((d.name for d in DIMENSIONS.values() if d.unit == parameter.unit), None)
-        if dimension is None:
-            return bool(value == parameter.value)
-        try:
-            return parse(value, dimension) == parameter.value
-        except QuantityError as error:
-            self.cast.error("QTY-001", path, f"{name}: {error.reason}", error.hint)
-            return False
-
 
 def _segments(heat: written.WrittenHeat) -> tuple[Segment, ...]:
     if heat.to is not None:
@@ -380,5 +401,9 @@ def _segments(heat: written.WrittenHeat) -> tuple[Segment, ...]:
     return tuple(Segment(target_c=s.to, ramp_k_per_min=s.ramp or 0.0, hold_s=s.hold) for s in heat.segments)
 
 
-def _entries(entries: Mapping[str, written.WrittenEntry]) -> tuple[Entry, ...]:
-    return tuple(Entry(name=n, unit=e.unit, min=e.min, max=e.max) for n, e in entries.items())
+def _entries(entries: Mapping[str, written.WrittenEntry], sample: str | None) -> tuple[Entry, ...]:
+    """What a person enters; for a sample, under a name of its own."""
+    return tuple(
+        Entry(name=of_sample(n, sample), unit=e.unit, min=e.min, max=e.max, quantity=n if sample else None)
+        for n, e in entries.items()
+    )

@@ -19,7 +19,7 @@ from labctl.protocol.diagnosis import nearest
 from labctl.protocol.library import based_on, known
 from labctl.protocol.schema import KINDS
 from labctl.protocol.source import Document, read
-from labctl.protocol.tree import Node, felled, grown, size
+from labctl.protocol.tree import Node, felled, grown, plain, size
 
 NAMED = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 MOST_STEPS, MOST_VALUES = 1000, 100_000
@@ -182,21 +182,11 @@ def _declared(own: Node | None, parts: list[Node | None], block: str) -> Node | 
     for part in found:
         for name, node in part.content.items():
             first = merged.setdefault(name, node)
-            if not _same(first, node):
+            if plain(first) != plain(node):
                 message = f"{name!r} of {block} is declared otherwise at {first.at.file}:{first.at.line}"
                 raise refused("INC-004", node, message, "one name means one thing in a whole protocol")
     base = replace(found[0], content=merged)
     return base if own is None else _merged(base, own)
-
-
-def _same(a: Node, b: Node) -> bool:
-    return bool(_plain(a) == _plain(b))
-
-
-def _plain(node: Node) -> Any:
-    if isinstance(node.content, dict):
-        return {k: _plain(v) for k, v in node.content.items()}
-    return [_plain(v) for v in node.content] if isinstance(node.content, list) else node.content
 
 
 def _merged(base: Node, over: Node) -> Node:
@@ -281,7 +271,7 @@ def _step_changed(step: Node, change: Node) -> Node:
 
 def renamed(steps: list[Node], suffix: str) -> list[Node]:
     """Steps whose ids end in a suffix, and what they say of each other follows."""
-    ids = {name for step in steps if (name := step.text("id")) is not None}
+    ids = {name for step in steps for name in ids_in(step)}
 
     def follow(node: Node, *, inside: bool = False) -> Node:
         if isinstance(node.content, str) and inside and node.content in ids:
@@ -295,6 +285,15 @@ def renamed(steps: list[Node], suffix: str) -> list[Node]:
         return node
 
     return [follow(step) for step in steps]
+
+
+def ids_in(node: Node) -> Iterator[str]:
+    """The ids of a step and of all steps inside it."""
+    name = node.text("id")
+    if name is not None:
+        yield name
+    for each in node.content.values() if isinstance(node.content, dict) else node.items():
+        yield from ids_in(each)
 
 
 REFER = ("needs", "met", "not_met")

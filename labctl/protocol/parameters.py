@@ -13,8 +13,9 @@ from labctl.errors import Finding
 from labctl.model.quantity import DIMENSIONS, QuantityError, dimension_of, parse
 from labctl.protocol.diagnosis import findings_of, nearest
 from labctl.protocol.plan import Parameter
-from labctl.protocol.schema import REFERENCE, Scalar, WrittenParameter, WrittenProtocol
+from labctl.protocol.schema import WrittenParameter, WrittenProtocol
 from labctl.protocol.source import Document, Path, Place, scalar
+from labctl.protocol.words import REFERENCE, Scalar
 
 Resolved = dict[str, Parameter]
 

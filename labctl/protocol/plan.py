@@ -22,6 +22,14 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _nothing(value: object) -> bool:
+    return value is None or value == ()
+
+
+def _nothing_said(value: object) -> bool:
+    return value is None
+
+
 class Gas(Frozen):
     """Gas that flows through a chamber while a step runs: which controller, and how much in sccm."""
 
@@ -30,12 +38,16 @@ class Gas(Frozen):
 
 
 class Entry(Frozen):
-    """A value a person (or the simulated operator) enters; outside its range it is refused."""
+    """A value a person (or the simulated operator) enters; outside its range it is refused.
+
+    quantity: what it is, where its name also says of which sample.
+    """
 
     name: str
     unit: str
     min: float | None = None
     max: float | None = None
+    quantity: str | None = Field(default=None, exclude_if=_nothing_said)
 
 
 class Requirement(Frozen):
@@ -54,13 +66,46 @@ class Checkpoint(Frozen):
     do: str
 
 
+class Condition(Frozen):
+    """A reading of an instrument, or a value that was entered, beside a limit in `unit`.
+
+    for_s: how long without a break. hysteresis: by how much it must be back before it counts as over.
+    on_bad: what a reading that cannot be used leads to: the run is held, or waits.
+    """
+
+    instrument: str | None = None
+    signal: str | None = None
+    entered: str | None = None
+    relation: Literal["above", "below", "at_least", "at_most"]
+    value: float
+    unit: str
+    for_s: float = 0.0
+    hysteresis: float = 0.0
+    on_bad: Literal["hold", "wait"] = "hold"
+
+
+class When(Frozen):
+    """What must hold for a step to begin: a value that was entered, and what deciding steps came to."""
+
+    condition: Condition | None = None
+    met: tuple[str, ...] = ()
+    not_met: tuple[str, ...] = ()
+
+
 class Step(Frozen):
-    """What all steps have. `instruments`: those it reads or drives. `chamber`: the one it works in."""
+    """What all steps have. `instruments`: those it reads or drives. `chamber`: the one it works in.
+
+    when: all must hold for it to begin, else it is left out. needs: the steps that must be over before it; None: the
+    one before. sample: for which one it is. What a step does not use is no part of the plan's text.
+    """
 
     id: str
     title: str = ""
     instruments: tuple[str, ...] = ()
     chamber: str | None = None
+    when: tuple[When, ...] = Field(default=(), exclude_if=_nothing)
+    needs: tuple[str, ...] | None = Field(default=None, exclude_if=_nothing_said)
+    sample: str | None = Field(default=None, exclude_if=_nothing)
 
 
 class Stir(Step):
@@ -160,10 +205,18 @@ class Unload(Step):
     below_c: float
 
 
+ACTIVE_MASS = "active_mass"
+"""The entered value that a cell's current follows from."""
+
+
+def _is_the_active_mass(name: object) -> bool:
+    return name == ACTIVE_MASS
+
+
 class Cycle(Step):
     """Galvanostatic cycles between two voltages; charge first.
 
-    The current is `rate_c` x `specific_current_ma_per_g` x the `active_mass` entered during the run.
+    The current is `rate_c` x `specific_current_ma_per_g` x the mass entered as `mass` during the run.
     """
 
     kind: Literal["cycle"] = "cycle"
@@ -174,17 +227,31 @@ class Cycle(Step):
     lower_v: float
     cycles: int
     timeout_s: float
+    mass: str = Field(default=ACTIVE_MASS, exclude_if=_is_the_active_mass)
 
 
 class Wait(Step):
-    """Do nothing for `duration_s`."""
+    """Do nothing for `duration_s`, or until something holds; the run is held when it does not within `timeout_s`."""
 
     kind: Literal["wait"] = "wait"
     duration_s: float
+    until: Condition | None = Field(default=None, exclude_if=_nothing_said)
+    timeout_s: float | None = Field(default=None, exclude_if=_nothing_said)
+
+
+class Decide(Step):
+    """Ask once whether something holds, for steps that begin only `when` it does, or does not.
+
+    otherwise: when it does not, the run goes on, or is held for a person.
+    """
+
+    kind: Literal["decide"] = "decide"
+    condition: Condition
+    otherwise: Literal["hold", "go on"] = "go on"
 
 
 AnyStep = Annotated[
-    Stir | Heat | Purge | Cool | Manual | Measure | Unload | Cycle | Wait,
+    Stir | Heat | Purge | Cool | Manual | Measure | Unload | Cycle | Wait | Decide,
     Field(discriminator="kind"),
 ]
 
@@ -226,10 +293,6 @@ class Substance(Frozen):
     kinds: tuple[str, ...]
 
 
-def _undeclared(contents: object) -> bool:
-    return contents is None
-
-
 class Product(Frozen):
     """What is made, and how much of it in grams."""
 
@@ -260,7 +323,7 @@ class Plan(Frozen):
     roles: dict[str, str] = {}
     product: Product | None = None
     charge: Charge = Charge()
-    contents: tuple[Substance, ...] | None = Field(default=None, exclude_if=_undeclared)
+    contents: tuple[Substance, ...] | None = Field(default=None, exclude_if=_nothing_said)
     expected: tuple[Expected, ...] = ()
     steps: tuple[AnyStep, ...]
     bench_identity: str
@@ -277,6 +340,14 @@ class Plan(Frozen):
         for parameter in data["parameters"]:
             del parameter["text"], parameter["given"], parameter["confirm"]
         return data
+
+    @property
+    def needs(self) -> dict[str, tuple[str, ...]] | None:
+        """For each step the ones that must be over before it; None where each just follows the one before."""
+        if all(step.needs is None for step in self.steps):
+            return None
+        before = [(), *((step.id,) for step in self.steps)]
+        return {s.id: before[i] if s.needs is None else s.needs for i, s in enumerate(self.steps)}
 
     def step(self, step_id: str) -> AnyStep:
         """The step of that id. Raises KeyError."""

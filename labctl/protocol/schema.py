@@ -10,71 +10,46 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from labctl.bench.api import CAPABILITIES
 from labctl.bench.schema import Bench
-from labctl.model.quantity import DIMENSIONS, UNITS, QuantityError, canonical_unit, parse
+from labctl.protocol.conditions import WrittenDecide, WrittenWait, WrittenWhen
 from labctl.protocol.contents import KINDS as KINDS_OF_CONTENT
 from labctl.protocol.plan import After, Atmosphere
+from labctl.protocol.words import (
+    NAME,
+    Concentration,
+    Count,
+    Difference,
+    Flow,
+    Mass,
+    Percent,
+    Provenance,
+    Ramp,
+    Rate,
+    Relation,
+    Role,
+    Scalar,
+    SpecificCurrent,
+    Speed,
+    Temperature,
+    Time,
+    Unit,
+    Voltage,
+    Volume,
+    Written,
+    problem,
+)
 
-REFERENCE = re.compile(r"\{([^{}]*)\}")
-NAME = r"[a-z][a-z0-9_-]*"
-NOT_YET = ("dispense", "weigh", "leak_check", "voltammetry", "impedance", "parallel", "repeat")
+NOT_YET = ("dispense", "weigh", "leak_check", "voltammetry", "impedance")
 """Step kinds of the language that this version cannot carry out."""
-KINDS = ("stir", "heat", "purge", "cool", "manual", "measure", "unload", "cycle", "wait")
+KINDS = ("stir", "heat", "purge", "cool", "manual", "measure", "unload", "cycle", "wait", "decide")
 """Step kinds that it can."""
-
-
-def problem(rule: str, reason: str, hint: str = "", key: str = "") -> PydanticCustomError:
-    """A complaint that becomes a finding of `rule` at the value, or at one of the keys in it."""
-    return PydanticCustomError(
-        "finding", "{reason}", {"rule": rule, "reason": reason, "hint": hint, "key": key}
-    )
-
-
-def _quantity(dimension: str) -> Any:
-    """The annotation of a quantity of that dimension: text in the document, canonical float in the model."""
-
-    def read(value: object) -> float:
-        try:
-            return parse(value, dimension)
-        except QuantityError as error:
-            raise PydanticCustomError(
-                "quantity", "{reason}", {"reason": error.reason, "hint": error.hint or ""}
-            ) from None
-
-    kind = DIMENSIONS[dimension]
-    units = "|".join(re.escape(u) for u in kind.units)
-    pattern = rf"^\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*({units})\s*$|^\{{.*\}}$"
-    if dimension == "rate":
-        pattern += r"|^\s*C\s*/\s*[0-9.]+\s*$"
-    example = f"5 {kind.unit}"
-    schema = {
-        "type": "string",
-        "pattern": pattern,
-        "description": f"{dimension} with its unit, e.g. {example}",
-    }
-    return (BeforeValidator(read), WithJsonSchema(schema))
-
-
-def _unit(value: object) -> str:
-    try:
-        return canonical_unit(value if isinstance(value, str) else str(value))
-    except QuantityError as error:
-        raise PydanticCustomError(
-            "quantity", "{reason}", {"reason": error.reason, "hint": error.hint or ""}
-        ) from None
-
-
-Relation = Literal["at_least", "at_most"]
 
 
 def _requirement(value: object) -> tuple[Relation, str]:
@@ -92,41 +67,9 @@ def _kind(value: str) -> str:
     return value
 
 
-Temperature = Annotated[float, *_quantity("temperature")]
-Difference = Annotated[float, *_quantity("temperature_difference")]
-Ramp = Annotated[float, *_quantity("ramp")]
-Time = Annotated[float, *_quantity("time")]
-Flow = Annotated[float, *_quantity("flow")]
-Concentration = Annotated[float, *_quantity("concentration")]
-Speed = Annotated[float, *_quantity("speed")]
-Voltage = Annotated[float, *_quantity("voltage")]
-Rate = Annotated[float, *_quantity("rate")]
-SpecificCurrent = Annotated[float, *_quantity("specific_current")]
-Mass = Annotated[float, *_quantity("mass")]
-Volume = Annotated[float, *_quantity("volume")]
-Percent = Annotated[float, *_quantity("percent")]
-"""Quantities: degC, K, K/min, s, sccm, ppm, rpm, V, C, mA/g, g, mL and % in the model."""
-
-Unit = Annotated[str, BeforeValidator(_unit), WithJsonSchema({"type": "string", "enum": sorted(UNITS)})]
-Count = Annotated[
-    int,
-    Field(ge=1, le=100_000),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\{.*\}$"}]}
-    ),
-]
-Provenance = Literal["paper", "derived", "assumed", "unverified"]
 Kind = Annotated[
     str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": list(KINDS_OF_CONTENT)})
 ]
-Scalar = str | bool | int | float
-Role = str
-
-
-class Written(BaseModel):
-    """A block of the language: unknown keys, NaN and values of another type are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class WrittenParameter(Written):
@@ -315,17 +258,18 @@ class WrittenCycle(Written):
     timeout: Time | None = None
 
 
-class WrittenWait(Written):
-    """Do nothing for a time."""
-
-    for_: Time = Field(alias="for")
-
-
 class WrittenStep(Written):
-    """One step: an id and exactly one kind."""
+    """One step: an id and exactly one kind.
+
+    `when`: what must hold for it to begin. `needs`: the steps that must be over before it, instead of the one before.
+    `sample`: for which of the protocol's samples it is.
+    """
 
     id: str = Field(pattern=f"^{NAME}$", max_length=64)
     title: str = ""
+    when: list[WrittenWhen] = Field(default_factory=list)
+    needs: list[str] | None = None
+    sample: str | None = None
     stir: WrittenStir | None = None
     heat: WrittenHeat | None = None
     purge: WrittenPurge | None = None
@@ -335,6 +279,7 @@ class WrittenStep(Written):
     unload: WrittenUnload | None = None
     cycle: WrittenCycle | None = None
     wait: WrittenWait | None = None
+    decide: WrittenDecide | None = None
 
     @property
     def kind(self) -> str:
@@ -355,8 +300,10 @@ class WrittenStep(Written):
                 raise problem("STEP-002", reason, key=kinds[1])
             if kinds and data[kinds[0]] is None:
                 raise problem("SCH-003", f"{kinds[0]} is empty", key=kinds[0])
-            if not kinds and not set(data) - {"id", "title"}:
+            if not kinds and not set(data) - {"id", "title", "when", "needs", "sample"}:
                 raise problem("STEP-002", "a step needs a kind", f"kinds: {', '.join(KINDS)}")
+            if isinstance(data.get("when"), dict):
+                return {**data, "when": [data["when"]]}
         return data
 
 
@@ -374,6 +321,7 @@ class WrittenProtocol(Written):
     charge: WrittenCharge = WrittenCharge()
     contents: dict[str, WrittenContent] | None = None
     expected: list[WrittenExpected] = Field(default_factory=list)
+    samples: list[str] = Field(default_factory=list)
     steps: list[WrittenStep] = Field(min_length=1, max_length=1000)
 
 

@@ -83,6 +83,13 @@ def felled(root: Node, name: str, text: str) -> Document:
     return Document(name, text, plain(root, (), name), values, keys, files)
 
 
+def plain(node: Node) -> Any:
+    """The plain values of a tree."""
+    if isinstance(node.content, dict):
+        return {k: plain(v) for k, v in node.content.items()}
+    return [plain(v) for v in node.content] if isinstance(node.content, list) else node.content
+
+
 def size(node: Node) -> int:
     """How many values there are in a tree."""
     below = node.content.values() if isinstance(node.content, dict) else node.items()

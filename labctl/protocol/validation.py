@@ -9,7 +9,9 @@ from labctl.bench.schema import Bench
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.protocol.binding import bind
 from labctl.protocol.compose import compose
+from labctl.protocol.expand import expand, reordered
 from labctl.protocol.library import find_protocol
+from labctl.protocol.order import other_way
 from labctl.protocol.parameters import Filled, Resolved, fill, resolve, written
 from labctl.protocol.plan import Plan
 from labctl.protocol.rules import judge
@@ -46,17 +48,23 @@ def check_text(
     except ValidationError as error:
         return None, error.findings
     resolved, findings = resolve(document, parameters)
+    try:
+        expanded = expand(document, resolved)
+    except ValidationError as error:
+        return None, findings + error.findings
+    document = expanded.document
     filled = fill(document, resolved)
     findings += filled.findings
     protocol, found = written(filled)
     findings += found
     plan = None
     if protocol is not None:
-        findings += _asides(document, protocol, resolved, filled, bench)
+        findings += _asides(document, protocol, resolved, filled, expanded.used, bench)
         plan, found = bind(protocol, document, resolved, bench)
         findings += found
         if plan is not None:
             findings += judge(plan, bench, document)
+            findings += _judged_the_other_way(plan, bench, document, findings)
     findings.sort(key=lambda f: (_ORDER[f.severity], f.line or 0, f.column or 0))
     return (None if any(f.severity == "error" for f in findings) else plan), findings
 
@@ -71,14 +79,30 @@ def load_plan(
     return plan, findings
 
 
+def _judged_the_other_way(
+    plan: Plan, bench: Bench, document: Document, known: list[Finding]
+) -> list[Finding]:
+    """What the rules find besides when the later of two branches goes first: what must come before comes in both."""
+    order = other_way(plan)
+    if order is None:
+        return []
+    other = plan.model_copy(update={"steps": tuple(plan.steps[i] for i in order)})
+    return [f for f in judge(other, bench, reordered(document, order)) if f not in known]
+
+
 def _asides(
-    document: Document, protocol: WrittenProtocol, resolved: Resolved, filled: Filled, bench: Bench
+    document: Document,
+    protocol: WrittenProtocol,
+    resolved: Resolved,
+    filled: Filled,
+    counts: frozenset[str],
+    bench: Bench,
 ) -> list[Finding]:
     """Parameters that nothing refers to, and those that a person has to stand for."""
     findings = []
     judged = {name for e in protocol.expected for name in e.when}
     for name in protocol.parameters:
-        if name not in filled.used and name not in judged:
+        if name not in filled.used and name not in judged | counts:
             message, path = f"parameter {name!r} is used nowhere", ("parameters", name)
             findings.append(document.finding("PAR-005", path, message, severity="warning", key=True))
     furnaces = {r for r, capability in protocol.roles.items() if capability == "tube_furnace"}

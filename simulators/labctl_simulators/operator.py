@@ -6,7 +6,7 @@ Values that the plant has no model for are refused by name, never made up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from labctl_simulators.physics.electrode import fired_at
@@ -48,36 +48,37 @@ class Operator:
 
     def reads(self, entry: Mapping[str, Any]) -> bool:
         """Whether the plant has a model for this entry, in this unit."""
-        if entry["name"] not in self._read:
+        if _quantity(entry) not in self._read:
             return False
-        unit = self._read[entry["name"]]()[1]
+        unit = self._read[_quantity(entry)]()[1]
         asked = entry.get("unit", unit)
         return asked == unit or (unit == "g" and asked in _GRAMS)
 
     def answer(self, step: Mapping[str, Any]) -> dict[str, float | bool]:
         """Do what the prompt asks and return what a person enters: values by name, confirmations as True.
 
-        step: {"kind": manual | measure | unload, "do", "enter": [{"name", "unit"}], "into", "confirm"}.
+        step: {"kind": manual | measure | unload, "do", "enter": [{"name", "unit"}], "into", "confirm"}; an entry whose
+        name also says of which sample it is has its "quantity".
         Raises OperatorError naming a quantity, unit, place or kind that the plant does not know.
         """
         kind, entries = step["kind"], step.get("enter") or ()
         if kind not in ("manual", "measure", "unload"):
             raise OperatorError(f"the simulated operator does not know prompts of kind {kind!r}")
         wanted = {entry["name"]: entry for entry in entries}
-        for name in wanted:
+        for name in map(_quantity, entries):
             if name not in self._read:
                 known = ", ".join(sorted(self._read))
                 raise OperatorError(f"no model gives {name!r}: the simulated operator can read {known}")
         if kind == "unload":
             self._unload()
         elif kind == "manual":
-            self._move(step.get("into"), wanted)
+            self._move(step.get("into"), {_quantity(entry) for entry in entries})
         answers: dict[str, float | bool] = {name: self._value(entry) for name, entry in wanted.items()}
         return answers | dict.fromkeys(step.get("confirm") or (), True)
 
     def _value(self, entry: Mapping[str, Any]) -> float:
         """What the display shows, in the unit that is asked for."""
-        value, unit, resolution = self._read[entry["name"]]()
+        value, unit, resolution = self._read[_quantity(entry)]()
         shown = round(value / resolution) * resolution
         asked = entry.get("unit", unit)
         if asked == unit:
@@ -86,7 +87,7 @@ class Operator:
             return round(shown / _GRAMS[asked], 9)
         raise OperatorError(f"{entry['name']} is read in {unit}, not in {asked!r}")
 
-    def _move(self, into: str | None, wanted: Mapping[str, Any]) -> None:
+    def _move(self, into: str | None, wanted: Collection[str]) -> None:
         """Carry the batch to where the prompt wants it."""
         plant, batch = self.plant, self.plant.batch
         if into is None and "wet_mass" in wanted and not batch.poured:
@@ -145,3 +146,8 @@ class Operator:
 
     def _active_mass_mg(self) -> float:
         return ACTIVE_MASS_MG + self.plant.spread("active mass", -0.05, 0.05)
+
+
+def _quantity(entry: Mapping[str, Any]) -> str:
+    """What is to be read, whichever sample it is of."""
+    return str(entry.get("quantity") or entry["name"])

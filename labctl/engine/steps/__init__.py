@@ -13,13 +13,14 @@ from typing import Any
 
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
-from labctl.engine.steps import cell, gas, heat, mix, people
+from labctl.engine.steps import asking, cell, gas, heat, mix, people
 
 Behaviour = Callable[[Scan, RunState, StepState, Any, Any], None]
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
     "stir": mix.stir,
-    "wait": mix.wait,
+    "wait": asking.wait,
+    "decide": asking.decide,
     "heat": heat.heat,
     "cool": heat.cool,
     "purge": gas.purge,

@@ -23,9 +23,14 @@ def cycle(scan: Scan, run: RunState, state: StepState, step: Cycle, rig: Rig) ->
     target = step.lower_v if half % 2 else step.upper_v
     match state.phase:
         case "enter":
-            mass_mg = run.values.get("active_mass")
+            mass_mg = run.values.get(step.mass)
             if mass_mg is None:
-                procedure.fault(scan, run.run_id, f"{step.id}: no active mass was entered", hold="maintain")
+                procedure.fault(
+                    scan,
+                    run.run_id,
+                    f"{step.id}: no {step.mass.replace('_', ' ')} was entered",
+                    hold="maintain",
+                )
                 return
             _source(scan, run, state, step, rig, half, target, mass_mg)
         case "source":
@@ -36,7 +41,7 @@ def cycle(scan: Scan, run: RunState, state: StepState, step: Cycle, rig: Rig) ->
                 pass
             elif half + 1 < 2 * step.cycles:
                 following = step.upper_v if half % 2 else step.lower_v
-                mass_mg = run.values["active_mass"]
+                mass_mg = run.values[step.mass]
                 _source(scan, run, state, step, rig, half + 1, following, mass_mg)
             else:
                 scan.phase(run, state, "open")

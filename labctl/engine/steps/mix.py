@@ -1,4 +1,4 @@
-"""Stirring, and waiting."""
+"""Stirring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
 from labctl.engine.steps.confirm import confirmed
-from labctl.protocol.plan import Stir, Wait
+from labctl.protocol.plan import Stir
 
 SPEED_TOLERANCE = 0.05
 """Of the commanded speed; within it the motor is taken to run as commanded (assumed)."""
@@ -50,11 +50,3 @@ def _speed_rpm(state: StepState, step: Stir) -> float:
 def _at_speed(scan: Scan, state: StepState, step: Stir, rig: Rig) -> bool:
     speed, wanted = scan.good(rig, step.stirrer, "speed"), _speed_rpm(state, step)
     return speed is not None and abs(speed - wanted) <= SPEED_TOLERANCE * wanted
-
-
-def wait(scan: Scan, run: RunState, state: StepState, step: Wait, rig: Rig | None) -> None:
-    """Let time pass; time held or paused does not count."""
-    if state.phase == "enter":
-        scan.phase(run, state, "wait")
-    elif scan.add(f"{run.run_id}/{step.id}/waited_s", scan.dt_s) >= step.duration_s:
-        scan.finish(run, state, waited_s=scan.tally[f"{run.run_id}/{step.id}/waited_s"])

@@ -1,8 +1,7 @@
-"""Stirring, and waiting."""
+"""Stirring."""
 
 from __future__ import annotations
 
-from labctl.protocol.plan import Wait
 from tests.engine.bench import Hands, stir
 
 
@@ -38,15 +37,3 @@ def test_a_stop_whose_reply_was_lost_is_read_back() -> None:
     hands.start()
     hands.until(lambda: hands.run.end_state == "COMPLETE", 100.0)
     assert len(hands.sent("stir_off")) == 1
-
-
-def test_waiting_counts_neither_held_nor_paused_time() -> None:
-    hands = Hands(Wait(id="wait", duration_s=100.0))
-    hands.start()
-    hands.go(50.0)
-    assert hands.ask("pause")[1]
-    hands.go(1000.0)
-    assert hands.ask("resume")[1]
-    hands.go(40.0)
-    assert hands.run.state == "RUNNING"
-    hands.until(lambda: hands.run.end_state == "COMPLETE", 30.0)
