@@ -22,7 +22,7 @@ from labctl_simulators.hosts.served import Place, ServedBench
 from labctl_simulators.operator import OperatorError
 from labctl_simulators.twin import Twin, build
 
-BAUDRATES = {"alicat": 19200}
+BAUDRATES = {"alicat": 19200, "new-era": 19200}
 """Factory baud rates of serial drivers, where they are not 9600."""
 
 

@@ -29,6 +29,8 @@ class AsciiLine:
         port, clock: where the bytes go, and the bench clock.
         end: last byte of every reply.
         fence: (question, pattern of its reply), see the module's text.
+
+    heard: what came while the fence was waited for last.
     """
 
     def __init__(self, port: Port, clock: Clock, end: bytes, fence: tuple[bytes, re.Pattern[bytes]]) -> None:
@@ -36,7 +38,7 @@ class AsciiLine:
         self.in_step = True
         self._clock = clock
         self._fenced_s: float | None = None
-        self._heard = b""
+        self.heard = b""
         self._end = end[-1]
         self._fence, self._fence_reply = fence
 
@@ -49,10 +51,29 @@ class AsciiLine:
         port.reset_input()
         port.write(request)
         raw = port.read_some()
-        if not raw or raw[-1] != self._end:
+        if not self.is_whole(raw):
             raw = self._rest(raw)
         self.in_step = True
         return raw
+
+    def ask_patiently(self, request: bytes, within_s: float) -> bytes:
+        """As `ask`, of what an instrument answers when it is done: waits so long, whatever the port's time-out."""
+        if not self.in_step:
+            self.fence()
+        self.in_step = False
+        self.port.reset_input()
+        self.port.write(request)
+        raw, until_s = b"", self._clock.now() + within_s
+        while not self.is_whole(raw):
+            if len(raw) > LONGEST or self._clock.now() > until_s:
+                raise CommunicationError(f"no reply to {request!r} within {within_s:g} s")
+            raw += self.port.read_some()
+        self.in_step = True
+        return raw
+
+    def is_whole(self, raw: bytes) -> bool:
+        """Whether a reply has come to its end."""
+        return bool(raw) and raw[-1] == self._end
 
     def ask_lines(self, request: bytes, last: re.Pattern[bytes] | None = None) -> list[bytes]:
         """Every line of a reply that says no end: until `last` is seen or the line has been quiet.
@@ -94,14 +115,18 @@ class AsciiLine:
         if self._fenced_s is None or now - self._fenced_s >= PATIENCE_S:
             self.port.reset_input()
             self.port.write(self._fence)
-            self._fenced_s, self._heard = now, b""
-        while not self._fence_reply.search(self._heard):
+            self._fenced_s, self.heard = now, b""
+        while not self._fence_reply.search(self.heard):
             got = self.port.read_some()
-            if not got or len(self._heard) > LONGEST:
+            if not got or len(self.heard) > LONGEST:
                 raise CommunicationError(f"no reply to {self._fence!r}")
-            self._heard += got
+            self.heard += got
         self._fenced_s = None
         self.in_step = True
+
+    def forget_fence(self) -> None:
+        """Its answer comes no more, something else came instead: the next time it is asked anew."""
+        self._fenced_s = None
 
     def lost(self, why: str) -> CommunicationError:
         """Note that the line is out of step, and return the error that says why."""
@@ -114,6 +139,6 @@ class AsciiLine:
             if not got:
                 break
             raw += got
-            if raw[-1] == self._end:
+            if self.is_whole(raw):
                 return raw
         raise CommunicationError(f"broken reply {raw[:40]!r}" if raw else "no reply")

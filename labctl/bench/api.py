@@ -172,6 +172,15 @@ CAPABILITIES: Mapping[str, Capability] = {
         | dict.fromkeys(("contactor", "bypass", "beacon", "watchdog"), "1"),
         {"set_output": ("name", "on"), "arm": ()},
     ),
+    # `mass` is net. `stable` is 1 while it rests. tare: makes the net of what rests there 0. A balance that tells its
+    # tare declares `tare` (g) besides, so that a hand at its panel is noticed.
+    "balance": Capability({"mass": "g", "stable": "1"}, {"tare": (), "zero": ()}),
+    # dispense: infuse a volume and stop; `dispensed` counts from then on. pump_off: stop, and forget the rest. `alarm`
+    # is 0, or says why it stopped by itself since then: 1 power came back, 2 stalled, others as its driver says.
+    "syringe_pump": Capability(
+        {"pumping": "1", "dispensed": "mL", "rate": "mL/min", "alarm": "1"},
+        {"dispense": ("volume_ml", "rate_ml_per_min"), "pump_off": ()},
+    ),
     # start_schedule: galvanostatic cycling that the instrument carries out by itself, under limits of its own;
     # `blocks` are [rate_c, cycles] pairs, charge first. stop: open circuit. `capacity` is of the half cycle, `elapsed`
     # the test's own time, `test` its number (a new one with each start). `state`: 0 finished or never started, 1 works,

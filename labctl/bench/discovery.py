@@ -20,12 +20,14 @@ BUILT_IN = (
     "ika",
     "io",
     "keithley",
+    "mettler",
+    "new-era",
     "neware",
     "rapidox",
 )
 
-BESIDE = {"eurotherm-epc": "labctl_drivers.eurotherm:EPC"}
-"""Declarations beside the `ENTRY` of the module of their family."""
+BESIDE = {"eurotherm-epc": "labctl_drivers.eurotherm:EPC", "new-era": "labctl_drivers.new_era:ENTRY"}
+"""Declarations beside the `ENTRY` of the module of their family, or in a module that is not called as they are."""
 
 
 @cache

@@ -22,14 +22,16 @@ GUARDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "oven": {"oven": HEATED, "solvent_dryer": HEATED, "": ("silent",)},
     "vessel": {"": ("silent",)},
     "cell": {"cycler": ("cell_limits",), "": ("silent",)},
+    "pan": {"": ("silent",)},
 }
 """By kind of chamber and capability of an instrument at it; "" for any instrument."""
 
 ITEMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "tube": {"tube_furnace": ("heat_off",), "gas_flow": ("safe_flow",)},
     "oven": {"oven": ("heat_off",), "solvent_dryer": ("heat_off",)},
-    "vessel": {"hotplate_stirrer": ("heat_off", "stir_slow")},
+    "vessel": {"hotplate_stirrer": ("heat_off", "stir_slow"), "syringe_pump": ("dosing_off",)},
     "cell": {"cycler": ("open_circuit",)},
+    "pan": {},
 }
 """The same for the items of its safe state."""
 

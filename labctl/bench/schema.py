@@ -59,11 +59,11 @@ class Guard(Model):
     limits: dict[str, float] = Field(default_factory=dict)
 
 
-ChamberKind = Literal["tube", "oven", "vessel", "cell"]
+ChamberKind = Literal["tube", "oven", "vessel", "cell", "pan"]
 
 
 class Chamber(Model):
-    """What is heated, washed or charged.
+    """What is heated, washed, charged or weighed on.
 
     volume_cm3: gas volume (tube). material: of the tube. cooldown_s: measured time from the highest temperature to
     T_gas_off. heating_k_per_min: measured rise at full output, where it is slowest; heating_lag_s: time constant with

@@ -34,6 +34,8 @@ HARMLESS: Mapping[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "gas_flow": (("set_flow", {"flow_sccm": 50.0}), ("set_flow", {"flow_sccm": 0.0})),
     "cycler": (("open_circuit", {}),),
     "scheduled_cycler": (("stop", {}),),
+    "balance": (("tare", {}), ("zero", {})),
+    "syringe_pump": (("dispense", {"volume_ml": 0.5, "rate_ml_per_min": 1.0}), ("pump_off", {})),
     "io": (("set_output", {"name": "beacon", "on": True}), ("set_output", {"name": "beacon", "on": False})),
 }
 """What `--exercise` asks of each capability: nothing that heats or charges."""

@@ -176,8 +176,8 @@ def _result(state: BenchState, data: Data, event: Event) -> BenchState:
     pending = {k: v for k, v in state.pending.items() if k != data["id"]}
     state = replace(state, pending=pending)
     if data["outcome"] == "ok" and command["verb"] in ("open_circuit", "stir_off"):
-        still = state.chambers[command["chamber"]].dosing
-        state = _put_chamber(state, command["chamber"], programmed_a=0.0, energised=still)
+        dosing = state.chambers[command["chamber"]].dosing
+        state = _put_chamber(state, command["chamber"], programmed_a=0.0, energised=dosing)
     if data["outcome"] == "ok" and command["verb"] == "pump_off":
         turns = state.chambers[command["chamber"]].speed_rpm > 0.0
         state = _put_chamber(state, command["chamber"], dosing=False, energised=turns)

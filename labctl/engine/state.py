@@ -68,8 +68,8 @@ class ChamberState:
     """A chamber as labctl answers for it.
 
     run: whose steps use it, or None. atmosphere: of the present stage. energised: labctl has heated or driven it and
-    nobody has proven it cold since. purged: oxygen is proven washed out. flow_sccm, speed_rpm: last commanded. dosing: a
-    pump was told to dispense into it, and not stopped since.
+    nobody has proven it cold since. purged: oxygen is proven washed out. flow_sccm, speed_rpm: last commanded.
+    dosing: a pump was told to dispense into it, and not stopped since.
     latched: guards that tripped and wait for CLEAR; tripped_run: whose RESET lets them go. distrusted: sensors
     without a vote. unaudited: instruments that came back from a reset and were not audited since. safe: the safe state
     in progress, item by item. custody: what remains to be watched after it.

@@ -115,6 +115,7 @@ LIMITS: Mapping[str, Limit] = {
     "permissive_told": Limit(90.0, "s", "lower", "a permissive missing so long: the run says which"),
     "permissive_alarm": Limit(600.0, "s", "lower", "a permissive missing so long: alarm"),
     "permissive_held": Limit(3600.0, "s", "lower", "a permissive missing so long: hold"),
+    "flammable_plate": Limit(40.0, "degC", "lower", "a plate as warm gets no flammable solvent"),
     "instrument_off_c": Limit(20.0, "degC", "lower", "setpoint of a heater that is off"),
 }
 
@@ -171,5 +172,5 @@ GUARD_NAMES = (
 GUARDS_OF_INSTRUMENTS = frozenset({"silent"})
 """Those that watch every instrument of a chamber apart."""
 
-SAFE_ITEM_NAMES = ("heat_off", "safe_flow", "stir_slow", "open_circuit")
+SAFE_ITEM_NAMES = ("heat_off", "safe_flow", "dosing_off", "stir_slow", "open_circuit")
 """The items that a chamber's safe state may be made of."""

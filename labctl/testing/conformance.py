@@ -48,6 +48,8 @@ PLAUSIBLE: Mapping[str, float] = {
     "flow_sccm": 50.0,
     "voltage_v": 3.0,
     "limit_a": 1e-4,
+    "volume_ml": 1.0,
+    "rate_ml_per_min": 1.0,
 }
 """A modest value of every numeric argument of a capability's verb, so that another one can be out of bounds."""
 

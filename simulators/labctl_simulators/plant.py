@@ -21,7 +21,9 @@ from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.massflow import MassFlow
 from labctl_simulators.physics.noise import WhiteNoise, channel, uniform
 from labctl_simulators.physics.oven import ConvectionOven
+from labctl_simulators.physics.pan import WeighingPan
 from labctl_simulators.physics.services import Services
+from labctl_simulators.physics.syringe import Syringe
 
 BATCH_EVERY_S = 10
 """Drying and decomposition take hours; they move in steps of this many ticks."""
@@ -32,6 +34,10 @@ AMBIENT_K = 5.0
 """Spreads of a perturbed plant: heater power, thermocouple offset, true flow against indicated, room."""
 RESISTANCE_SENSOR_K = 0.5
 """Spread of Pt100 and Pt1000 offsets in ovens and vessels (assumed, class B at 100 degC)."""
+SYRINGE = 0.005
+"""Spread of what a syringe delivers against its plunger's travel (assumed)."""
+LOAD_CELL_G = 3e-5
+"""Noise of a balance's load cell (assumed, repeatability of an analytical balance)."""
 
 Model = TypeVar("Model")
 
@@ -86,12 +92,13 @@ class Tube:
         return sccm
 
 
-Chamber = Tube | ConvectionOven | Hotplate | HalfCell
+Chamber = Tube | ConvectionOven | Hotplate | HalfCell | WeighingPan
 _PARTS: dict[type, tuple[Wired, ...]] = {
     Tube: ("furnace", "flow", "oxygen", "services"),
     ConvectionOven: ("oven",),
-    Hotplate: ("hotplate",),
+    Hotplate: ("hotplate", "syringe"),
     HalfCell: ("cell",),
+    WeighingPan: ("pan",),
 }
 
 
@@ -145,6 +152,7 @@ class Plant:
         self.controllers: dict[str, str] = {}
         self.sensors: dict[str, Sensor] = {}
         self.flows: dict[str, MassFlow] = {}
+        self.syringes: dict[str, Syringe] = {}
         self.models: dict[str, str] = {}
         self.devices: dict[str, Device] = {}
         self.sessions: dict[str, Session] = {}
@@ -226,7 +234,7 @@ class Plant:
             chamber.services.coils.update(dict.fromkeys(chamber.services.coils, False))
         elif isinstance(chamber, ConvectionOven):
             chamber.duty = 0.0
-        elif isinstance(chamber, Hotplate):
+        elif isinstance(chamber, Hotplate) and self.wiring[name][1] == "hotplate":
             chamber.heater_w = chamber.speed_setpoint_rpm = 0.0
         elif isinstance(chamber, HalfCell):
             chamber.open_circuit()
@@ -257,8 +265,10 @@ class Plant:
         if kind == "cell":
             _known(where, physics, HalfCell)
             return HalfCell()
+        if kind == "pan":
+            return WeighingPan(**_known(where, physics, WeighingPan))
         raise ValueError(
-            f"{where}: no model of a chamber of kind {kind!r}; there are tube, oven, vessel, cell"
+            f"{where}: no model of a chamber of kind {kind!r}; there are tube, oven, vessel, cell, pan"
         )
 
     def _attach(self, name: str, spec: Mapping[str, Any]) -> None:
@@ -291,6 +301,13 @@ class Plant:
         elif isinstance(chamber, ConvectionOven):
             bindings.oven = oven = chamber
             bindings.oven_sensor = self._sense(name, lambda: oven.air_c, spread=RESISTANCE_SENSOR_K)
+        elif isinstance(chamber, Hotplate) and wired_to == "syringe":
+            delivered = 1.0 + self.spread(f"{name} syringe", -SYRINGE, SYRINGE)
+            filled = float(options.get("syringe_ml", 50.0))
+            self.syringes[name] = bindings.syringe = Syringe(chamber.pour, filled, delivered)
+        elif isinstance(chamber, WeighingPan):
+            pan = bindings.pan = chamber
+            bindings.load_cell = self._sense(name, lambda: pan.shown_g, noise=LOAD_CELL_G)
         elif isinstance(chamber, Hotplate):
             bindings.hotplate = plate = chamber
             bindings.plate_sensor = self._sense(

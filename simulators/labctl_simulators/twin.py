@@ -19,11 +19,11 @@ from labctl_simulators.devices.api import Replies, Session
 from labctl_simulators.faults import Faults
 from labctl_simulators.faults.kinds import Link
 from labctl_simulators.operator import Operator
-from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.oven import ConvectionOven
+from labctl_simulators.physics.pan import WeighingPan
 from labctl_simulators.physics.services import Services
-from labctl_simulators.plant import Plant, Tube
+from labctl_simulators.plant import Chamber, Plant, Tube
 
 _PART = {"flow": "gas", "oxygen": "gas"}
 
@@ -135,7 +135,7 @@ def build(spec: Mapping[str, Any], seed: int | None) -> Twin:
     return Twin(str(spec.get("name", "bench")), Plant(spec, seed))
 
 
-def _truth_of(chamber: Tube | ConvectionOven | Hotplate | HalfCell) -> dict[str, dict[str, float | bool]]:
+def _truth_of(chamber: Chamber) -> dict[str, dict[str, float | bool]]:
     if isinstance(chamber, Tube):
         furnace, sccm = chamber.furnace, chamber.flow_sccm
         around = {} if chamber.services is None else {"services": _services(chamber.services)}
@@ -147,7 +147,10 @@ def _truth_of(chamber: Tube | ConvectionOven | Hotplate | HalfCell) -> dict[str,
         return {"oven": {"heater_w": chamber.heater_w, "air_c": chamber.air_c, "load_c": chamber.load_c}}
     if isinstance(chamber, Hotplate):
         plate = {"plate_c": chamber.plate_c, "liquid_c": chamber.liquid_c, "speed_rpm": chamber.speed_rpm}
-        return {"hotplate": {"heater_w": chamber.heater_w, **plate}}
+        syringe = {"poured_ml": chamber.poured_ml}
+        return {"hotplate": {"heater_w": chamber.heater_w, **plate}, "syringe": syringe}
+    if isinstance(chamber, WeighingPan):
+        return {"pan": {"load_g": chamber.load_g, "shown_g": chamber.shown_g}}
     cell = {"voltage_v": chamber.voltage_v, "current_a": chamber.current_a, "charged_c": chamber.charged_c}
     return {"cell": {**cell, "limited": chamber.limited}}
 

@@ -34,7 +34,7 @@ ENTRIES: Mapping[str, DriverEntry] = {
     "alicat": entry("alicat", ("gas_flow",)),
     "rapidox": entry("rapidox", ("oxygen",)),
     "keithley": entry("keithley", ("cycler",), "visa"),
-    "io": drivers()["io"],
+    **{name: drivers()[name] for name in ("io", "mettler", "new-era")},
 }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from labctl.bench.api import Driver
-from labctl_drivers import alicat, ika, rapidox
-from labctl_simulators.devices.api import Bindings
+from labctl_drivers import alicat, ika, mettler, new_era, rapidox
+from labctl_simulators.devices.api import Bindings, Session
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.massflow import MassFlow
+from labctl_simulators.physics.pan import WeighingPan
+from labctl_simulators.physics.syringe import Syringe
 from tests.drivers.contract import DriverContract
 
 
@@ -49,3 +51,54 @@ class TestRapidoxContract(DriverContract):
     def bindings(self, now: Callable[[], float]) -> Bindings:
         # the instrument's clock shows whole seconds and the driver judges by it how late a reply is
         return Bindings(now=lambda: float(int(now())), oxygen=lambda: 50.0)
+
+
+class TestMettlerContract(DriverContract):
+    entry = mettler.ENTRY
+    hosts = ("pty", "tcp")
+    serial_number = "B123456789"
+    options = {"serial_number": "B123456789"}  # noqa: RUF012
+
+    def bindings(self, now: Callable[[], float]) -> Bindings:
+        pan = WeighingPan()
+        pan.put(3.4567)
+        pan.felt_g = 3.4567
+        return Bindings(now=now, pan=pan, load_cell=lambda: pan.shown_g)
+
+    def session(self, now: Callable[[], float]) -> Session:
+        device, session = self.attach(now)
+        device.tick(now())
+        return session
+
+    def conversation(self, driver: Driver) -> None:
+        super().conversation(driver)
+        driver.execute("tare", {})
+        driver.read()
+        driver.execute("zero", {})
+
+
+class NewEraContract(DriverContract):
+    entry = new_era.ENTRY
+    hosts = ("pty",)
+    beyond = (
+        ("dispense", {"volume_ml": 50.1, "rate_ml_per_min": 1.0}),
+        ("dispense", {"volume_ml": 0.0, "rate_ml_per_min": 1.0}),
+        ("dispense", {"volume_ml": 1.0, "rate_ml_per_min": 28.4}),
+        ("dispense", {"volume_ml": 1.0, "rate_ml_per_min": 0.0}),
+    )
+
+    def bindings(self, now: Callable[[], float]) -> Bindings:
+        return Bindings(now=now, syringe=Syringe(lambda ml: None))
+
+    def conversation(self, driver: Driver) -> None:
+        super().conversation(driver)
+        driver.execute("dispense", {"volume_ml": 2.5, "rate_ml_per_min": 0.75})
+        driver.execute("pump_off", {})
+
+
+class TestNewEraInSafeMode(NewEraContract):
+    options = {"diameter_mm": 26.59}  # noqa: RUF012
+
+
+class TestNewEraInBasicMode(NewEraContract):
+    options = {"diameter_mm": 26.59, "safe_s": 0}  # noqa: RUF012

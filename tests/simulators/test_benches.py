@@ -17,6 +17,8 @@ DEVICE = {
     "ika": "ika_hotplate",
     "io": "io_module",
     "keithley": "keithley_2450",
+    "mettler": "mettler_mt_sics",
+    "new-era": "new_era_ne1000",
     "rapidox": "rapidox_1100",
 }
 
@@ -28,7 +30,7 @@ def spec(name: str) -> dict[str, Any]:
     return cast(dict[str, Any], bench | {"name": bench["bench"]})
 
 
-@pytest.mark.parametrize("name", ["standard", "small"])
+@pytest.mark.parametrize("name", ["standard", "small", "synthesis"])
 def test_a_bundled_bench_has_a_twin_that_rests_at_ambient_temperature(name: str) -> None:
     twin = build(spec(name), None)
     twin.advance_to(600)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from labctl_simulators.devices.api import Attach
 
-Wired = Literal["furnace", "oven", "hotplate", "flow", "oxygen", "cell", "services"]
+Wired = Literal["furnace", "oven", "hotplate", "flow", "oxygen", "cell", "services", "pan", "syringe"]
 """The part of its chamber that an instrument is wired to."""
 
 
@@ -30,6 +30,8 @@ DEVICES: dict[str, Entry] = {
     "rapidox_1100": Entry("labctl_simulators.devices.rapidox:attach", "oxygen"),
     "io_module": Entry("labctl_simulators.devices.io_module:attach", "services"),
     "keithley_2450": Entry("labctl_simulators.devices.keithley:attach", "cell"),
+    "mettler_mt_sics": Entry("labctl_simulators.devices.mettler:attach", "pan"),
+    "new_era_ne1000": Entry("labctl_simulators.devices.new_era:attach", "syringe"),
     "neware_bts8": Entry("labctl_simulators.devices.neware:attach", "cell"),
 }
 

@@ -127,6 +127,27 @@ class ServicesModel(Protocol):
         """Give a coil current, or take it away; it stays so."""
 
 
+class WeighingModel(Protocol):
+    """The pan of a balance."""
+
+    @property
+    def rests_at_g(self) -> float:
+        """What the load cell will give once it has settled, if nobody touches it, g."""
+
+    def settles_in_s(self, within_g: float) -> float:
+        """Seconds until it shows its load to `within_g`, if nobody touches it; infinite in a draught."""
+
+
+class SyringeModel(Protocol):
+    """A syringe on a pump. Both return how far the plunger really travelled, mL: less where it is stopped."""
+
+    def infuse(self, volume_ml: float) -> float:
+        """Push so much out."""
+
+    def withdraw(self, volume_ml: float) -> float:
+        """Draw so much in."""
+
+
 @dataclass(slots=True)
 class Bindings:
     """What one instrument is wired to. What its chamber has not, or the instrument is not wired to, is None.
@@ -137,7 +158,8 @@ class Bindings:
       relay (duty 0..1, held until written again). For a mere monitor `set_heater` is None.
     services: contacts, transmitters and coils around a tube.
     oven, oven_sensor: the oven and its Pt100 (degC).
-    mass_flow, oxygen (ppm), hotplate, plate_sensor and liquid_sensor (degC), cell: as they are called.
+    mass_flow, oxygen (ppm), hotplate, plate_sensor and liquid_sensor (degC), cell, syringe: as they are called.
+    pan, load_cell: what a balance weighs, and what its load cell shows of it (g).
     """
 
     now: Callable[[], float]
@@ -153,6 +175,9 @@ class Bindings:
     oven_sensor: Sense | None = None
     cell: CellModel | None = None
     services: ServicesModel | None = None
+    pan: WeighingModel | None = None
+    load_cell: Sense | None = None
+    syringe: SyringeModel | None = None
 
 
 Attach = Callable[[Bindings, Mapping[str, Any], str], tuple[Device, Session]]

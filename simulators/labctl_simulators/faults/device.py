@@ -22,7 +22,11 @@ SETPOINT = {
 ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
     "setpoints_ignored": (
         "writes are accepted and have no effect: analog setpoint source, panel in use",
-        {"alicat_mc": {"analog_source": True}, "ika_hotplate": {"ignores_setpoints": True}},
+        {
+            "alicat_mc": {"analog_source": True},
+            "ika_hotplate": {"ignores_setpoints": True},
+            "new_era_ne1000": {"ignores_settings": True},
+        },
     ),
     "eeprom_worn": ("non-volatile registers keep what they had", {"eurotherm_3216": {"worn": True}}),
     "valve_hold": ("valve held at the panel", {"alicat_mc": {"held": True}}),
@@ -34,6 +38,8 @@ ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]] = {
     "over_range": ("the state field says over range", {"rapidox_1100": {"state": 1}}),
     "limiter": ("the over-temperature limiter has tripped", {"binder_mb1": {"tripped": True}}),
     "other_channel": ("replies name another channel", {"neware_bts8": {"names_channel": 99}}),
+    "menu_open": ("its menu is open: weighing is not executable now", {"mettler_mt_sics": {"busy": True}}),
+    "milligrams": ("set to another unit at the panel", {"mettler_mt_sics": {"unit": "mg"}}),
     "api_disabled": ("the server's programming interface is switched off", {"neware_bts8": {"api": False}}),
 }
 """Troubles that a device knows by itself: (help, attributes by device)."""
@@ -98,9 +104,18 @@ def _panel_mode(target: Target) -> Undo:
     elif model == "ika_hotplate":
         device.stirring = device.heating = False
         target.hit("motor and heater off")
+    elif model == "new_era_ne1000":
+        device.state = "P" if device.state in "IW" else device.state
+        target.hit("paused")
     else:
         device.set("output", False)
         target.hit("output off")
+    return nothing
+
+
+def _panel_tare(target: Target) -> Undo:
+    target.device.answer(b"TI")
+    target.hit(f"tare {target.device.tare_g:g} g")
     return nothing
 
 
@@ -114,10 +129,11 @@ DEVICE: Mapping[str, Kind] = {
     "panel_mode": Kind(
         "device",
         _panel_mode,
-        "somebody takes over at the panel: manual output, idle, motor or output off",
+        "somebody takes over at the panel: manual output, idle, motor or output off, paused",
         {"output": 50.0},
-        ("eurotherm_3216", "binder_mb1", "ika_hotplate", "keithley_2450"),
+        ("eurotherm_3216", "binder_mb1", "ika_hotplate", "keithley_2450", "new_era_ne1000"),
     ),
+    "panel_tare": Kind("device", _panel_tare, "somebody tares at the panel", {}, ("mettler_mt_sics",)),
     "local_lock": Kind("device", lock, "locked at the panel: writes are refused", {}, tuple(WRITES_REFUSED)),
     **{
         name: Kind("device", _attributes(by_device), text, {}, tuple(by_device))

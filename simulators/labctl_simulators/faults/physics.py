@@ -16,7 +16,7 @@ from labctl_simulators.plant import Sensor, Tube
 
 HEATERS = ("eurotherm_3216", "binder_mb1", "ika_hotplate")
 CYCLERS = ("keithley_2450", "neware_bts8")
-SENSORS = (*HEATERS, "rapidox_1100")
+SENSORS = (*HEATERS, "rapidox_1100", "mettler_mt_sics")
 GAS = ("eurotherm_3216", "alicat_mc", "rapidox_1100")
 """What stands at a tube: a fault of the tube may be named by any of them."""
 
@@ -246,6 +246,24 @@ def _bar_lost(target: Target) -> Undo:
     return target.change(_chamber(target), decoupled=True)
 
 
+def _draught(target: Target) -> Undo:
+    target.hit("shakes the pan")
+    return target.change(_chamber(target), draught_g=float(target["grams"]))
+
+
+def _loaded(target: Target) -> Undo:
+    """Something lies on the pan, or the pan itself was lifted off."""
+    pan, grams = _chamber(target), float(target["grams"])
+    pan.put(grams)
+    target.hit(f"{grams:g} g more on the pan")
+    return lambda: pan.put(-grams)
+
+
+def _line_blocked(target: Target) -> Undo:
+    target.hit("nothing leaves the syringe")
+    return target.change(target.twin.plant.syringes[target.name], blocked=True)
+
+
 def _kind(begin: Callable[[Target], Undo], text: str, devices: tuple[str, ...], **parameters: Any) -> Kind:
     return Kind("physics", begin, text, parameters, devices)
 
@@ -254,7 +272,7 @@ PHYSICS: Mapping[str, Kind] = {
     "sensor_open": _kind(_sensor_open, "thermocouple, Pt100 or oxygen cell open", SENSORS),
     "sensor_detached": _kind(_sensor_detached, "the sensor lies in the room", HEATERS),
     "sensor_reversed": _kind(_sensor_reversed, "thermocouple with its wires swapped", ("eurotherm_3216",)),
-    "sensor_drift": _kind(_sensor_drift, "drifts: degC or ppm an hour", SENSORS, per_hour=20.0),
+    "sensor_drift": _kind(_sensor_drift, "drifts: degC, ppm or g an hour", SENSORS, per_hour=20.0),
     "sensor_frozen": _kind(_sensor_frozen, "shows the same value for ever", SENSORS),
     "heater_failed": _kind(_heater_failed, "the element gives no heat", HEATERS),
     "heater_stuck": _kind(_heater_stuck, "the relay is stuck on", HEATERS),
@@ -266,5 +284,8 @@ PHYSICS: Mapping[str, Kind] = {
     "exhaust_blocked": _kind(_exhaust_blocked, "the exhaust blocks", GAS, back_pressure_bar=2.0, over_s=0.0),
     "cell_short": _kind(_cell_short, "the cell is shorted", CYCLERS, ohm=0.05),
     "cell_open": _kind(_cell_open, "a lead of the cell has come off", CYCLERS),
+    "draught": _kind(_draught, "moving air shakes the pan", ("mettler_mt_sics",), grams=0.005),
+    "pan_loaded": _kind(_loaded, "something more lies on the pan", ("mettler_mt_sics",), grams=500.0),
+    "line_blocked": _kind(_line_blocked, "the syringe's line is blocked", ("new_era_ne1000",)),
     "bar_lost": _kind(_bar_lost, "the stirring bar lost its grip", ("ika_hotplate",)),
 }

@@ -36,9 +36,11 @@ QUESTION_MARK = {
     "ika_hotplate": b"? \r\n",
     "rapidox_1100": b"?\r\n",
     "keithley_2450": b"?\n",
+    "mettler_mt_sics": b"ES\r\n",
+    "new_era_ne1000": b"\x0200S?\x03",
 }
-"""How each says that it did not understand: documented for Alicat, assumed for the others."""
-OTHER_UNIT = {"alicat_mc": (b"A", b"B")}
+"""How each says that it did not understand: documented for Alicat, MT-SICS and New Era, assumed for the others."""
+OTHER_UNIT = {"alicat_mc": (b"A", b"B"), "new_era_ne1000": (b"\x0200", b"\x0201")}
 
 
 class SpoiltSession:

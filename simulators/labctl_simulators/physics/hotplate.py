@@ -19,7 +19,7 @@ class Hotplate:
 
     liquid_g: what is in the vessel; 0 lifts the vessel off. viscosity_pa_s: of the liquid. bar_m: stirring
     bar length.
-    decoupled: True once the torque was too high, until the drive stops.
+    decoupled: True once the torque was too high, until the drive stops. poured_ml: what was added through a pump.
     """
 
     ambient_c: float = 22.0
@@ -37,12 +37,18 @@ class Hotplate:
     speed_rpm: float = field(default=0.0, init=False)
     torque_ncm: float = field(default=0.0, init=False)
     decoupled: bool = field(default=False, init=False)
+    poured_ml: float = field(default=0.0, init=False)
     plate_c: float = field(init=False)
     liquid_c: float = field(init=False)
     _resting: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         self.plate_c = self.liquid_c = self.ambient_c
+
+    def pour(self, volume_ml: float) -> None:
+        """Add liquid, at the temperature of what is there."""
+        self.poured_ml += volume_ml
+        self.liquid_g += volume_ml * _DENSITY_KG_M3 / 1000.0
 
     def step(self, dt: float, ambient_c: float) -> None:
         """Move on by `dt` seconds. A plate at rest at ambient temperature stays exactly there."""

@@ -1,0 +1,5 @@
+"""New Era NE-1000 syringe pumps."""
+
+from labctl_drivers.new_era.driver import ENTRY
+
+__all__ = ["ENTRY"]
