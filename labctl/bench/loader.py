@@ -195,9 +195,8 @@ def _lacking(document: Document, bench: Bench) -> Iterator[Finding]:
     for chamber, part, name in missing(bench):
         what = "interlock" if part == "guards" else "safe-state item"
         hint = f"add {name} to {part} of {chamber}"
-        yield document.finding(
-            "BENCH-020", ("chambers", chamber), f"{chamber} lacks the {what} {name!r}", hint
-        )
+        message = f"{chamber} lacks the {what} {name!r}"
+        yield document.finding("BENCH-020", ("chambers", chamber), message, hint, key=True)
 
 
 def _gauges(document: Document, bench: Bench) -> Iterator[Finding]:

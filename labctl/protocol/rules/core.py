@@ -54,6 +54,9 @@ class Rule:
     waive: Waive = "warnings"
 
 
+DRYING_C = 60.0
+"""Above it only once flammable solvent is gone, by weight (safety contract)."""
+
 RULES: list[Rule] = []
 """Every rule over a plan, in the order in which they are judged; filled as their modules are imported."""
 
@@ -125,15 +128,18 @@ def guards_of(chamber: Chamber) -> set[str]:
     return {guard.guard for guard in chamber.guards}
 
 
-def said(plan: Plan, words: str, before: int | None = None) -> bool:
-    """True when a person's step (before that index) is about one of `words`, in what it says or has confirmed."""
+def said(plan: Plan, words: str, before: int | None = None, into: str | None = None) -> bool:
+    """True when a person's step is about one of `words`, in what it says or has confirmed.
+
+    before: an index that it must stand before. into: the chamber that it must load.
+    """
     wanted = words.split()
-    for step in plan.steps[:before]:
-        if isinstance(step, Manual):
-            text = " ".join((step.do, *step.confirm)).lower()
-            if any(word in text for word in wanted):
-                return True
-    return False
+    return any(
+        word in " ".join((step.do, *step.confirm)).lower()
+        for step in plan.steps[:before]
+        if isinstance(step, Manual) and not step.when and into in (None, step.into)
+        for word in wanted
+    )
 
 
 class Flow(NamedTuple):
@@ -176,14 +182,19 @@ def atoms_in(text: str) -> Mapping[str, int]:
 
 
 def wet_heats(plan: Plan, bench: Bench) -> Iterator[tuple[int, Heat]]:
-    """Every heating step at which flammable solvent may still be in the batch: until its loss was weighed."""
+    """Every heating step at which flammable solvent may still be in the batch: until its loss was weighed.
+
+    One that goes above DRYING_C without that is the last of them: what comes after is the same mistake.
+    """
     if plan.charge.flammable_solvent_g <= 0:
         return
     for i, step in enumerate(plan.steps):
-        if isinstance(step, Manual) and any(_proves_dry(r, bench) for r in step.require):
+        if isinstance(step, Manual) and not step.when and any(_proves_dry(r, bench) for r in step.require):
             return
         if isinstance(step, Heat):
             yield i, step
+            if top_c(step) > DRYING_C:
+                return
 
 
 def _proves_dry(r: Requirement, bench: Bench) -> bool:

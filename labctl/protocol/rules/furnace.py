@@ -25,6 +25,8 @@ TUBE_LIMIT_C = {"quartz": 1100.0, "alumina": 1500.0}
 """Continuous use (vendors; quartz 1200 degC at most for a short time)."""
 NARROW_MM = 30.0
 """Alumina tubes narrower than this are judged by FUR-002 alone: the vendors' figures are for wide ones (assumed)."""
+PREHEATED_C, BURST_C = 200.0, 500.0
+"""A soak above the one and up to the other lets polymer go before it would burst (assumed)."""
 ALKALI = {"Li", "Na", "K", "Rb", "Cs"}
 
 
@@ -218,11 +220,11 @@ def _preheated(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for _, heat, segment, path in targets(plan):
         if tube_of(bench, heat) is None:
             continue
-        if segment.target_c > 500.0 and not soaked:
+        if segment.target_c > BURST_C and not soaked:
             message = f"{share:.0f} % of polymer goes to {segment.target_c:g} degC without a preheat"
             yield Hit((*path, "to"), message, "soak at 350 degC before, as in the paper")
             return
-        soaked = soaked or (segment.target_c >= 280.0 and segment.hold_s > 0)
+        soaked = soaked or (segment.target_c > PREHEATED_C and segment.hold_s > 0)
 
 
 def _polymer_percent(plan: Plan) -> float:
@@ -246,9 +248,9 @@ def _preheat_window(plan: Plan, bench: Bench) -> Iterator[Hit]:
     if not having(plan, "polymer"):
         return
     soaks = [(s, p) for _, heat, s, p in targets(plan) if tube_of(bench, heat) and s.hold_s > 0]
-    if not any(s.target_c > 500.0 for s, _ in soaks):
+    if not any(s.target_c > BURST_C for s, _ in soaks):
         return
-    before = [(s, p) for s, p in soaks if 200.0 < s.target_c <= 500.0]
+    before = [(s, p) for s, p in soaks if PREHEATED_C < s.target_c <= BURST_C]
     if before and not any(300.0 <= s.target_c <= 400.0 for s, _ in before):
         segment, path = before[0]
         yield Hit((*path, "to"), f"a preheat at {segment.target_c:g} degC", "350 degC, as in the paper")

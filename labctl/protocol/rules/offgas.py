@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from labctl.bench.schema import Bench
+from labctl.bench.schema import Bench, Chamber
 from labctl.model.limits import limit
 from labctl.protocol.estimates import NITROGEN_OXYGEN_PPM, UNRAMPED_K_PER_MIN
 from labctl.protocol.plan import Heat, Plan, Purge, Unload
@@ -80,11 +80,15 @@ def _ducted(plan: Plan, bench: Bench) -> Iterator[Hit]:
         return
     for i, heat in steps(plan, Heat):
         tube = tube_of(bench, heat)
-        if tube and top_c(heat) > 200.0 and "extraction" not in tube.io and not said(plan, DUCTED, i):
+        if tube and top_c(heat) > 200.0 and not _told_where(plan, tube, heat, i):
             message = f"step {heat.id!r} gives off CO, and nothing says where it goes"
             hint = "confirm it: `manual: {do: Load the boat, confirm: [extraction on], into: furnace}`"
             yield Hit(("steps", i, "heat"), message, hint)
             return
+
+
+def _told_where(plan: Plan, tube: Chamber, heat: Heat, index: int) -> bool:
+    return "extraction" in tube.io or said(plan, DUCTED, index, into=heat.chamber)
 
 
 @rule(

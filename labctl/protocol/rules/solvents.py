@@ -7,10 +7,7 @@ from collections.abc import Iterator
 
 from labctl.bench.schema import Bench, Chamber
 from labctl.protocol.plan import Charge, Heat, Manual, Plan
-from labctl.protocol.rules.core import Hit, Number, number, rule, top_c, wet_heats
-
-DRYING_C = 60.0
-"""Above it only once the solvent is gone, by weight (safety contract)."""
+from labctl.protocol.rules.core import DRYING_C, Hit, Number, number, rule, top_c, wet_heats
 
 GAS_CONSTANT = 8.314462618
 PRESSURE_PA = 101_325.0
@@ -97,7 +94,7 @@ def _peroxides(plan: Plan, bench: Bench) -> Iterator[Hit]:
         return
     most = number(bench, "SOL-003")
     for i, step in enumerate(plan.steps):
-        if isinstance(step, Manual):
+        if isinstance(step, Manual) and not step.when:
             tests = [e for e in step.enter if e.name == "peroxide" and e.max is not None]
             for entry in tests:
                 if entry.max is not None and entry.max > most:

@@ -58,4 +58,4 @@ def test_every_finding_that_the_code_can_make_is_a_rule_that_labctl_rules_explai
         for file in package.rglob("*.py")
         for name in re.findall(r"\"([A-Z]{2,5}-[0-9]{3})\"", file.read_text(encoding="utf-8"))
     }
-    assert found == set(CATALOGUE)
+    assert found == set(CATALOGUE), "tell of it in labctl/protocol/rules/language.py"
