@@ -1,11 +1,8 @@
-"""A plan run on the simulated twin of its bench: for real, with a record on disk, or coarsely, as a forecast."""
+"""A plan on the simulated twin of its bench: controller, plant and operator in this process and in virtual time."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,16 +10,15 @@ from typing import Any, Self
 from labctl.bench.api import DriverEntry
 from labctl.bench.schema import Bench
 from labctl.engine.context import compile_bench
-from labctl.engine.machine import ENDED
 from labctl.engine.state import BenchState, RunState, empty
-from labctl.errors import LabctlError, PermissiveError, UsageError, WaitTimeoutError
+from labctl.errors import PermissiveError, UsageError, WaitTimeoutError
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
 from labctl.runtime.clock import BusClock, VirtualClock
 from labctl.runtime.controller import Controller
 from labctl.runtime.instruments import Inline, Instruments, Threaded
 from labctl.runtime.lockstep import Lockstep
-from labctl.runtime.record import InMemory, Record
+from labctl.runtime.record import Record
 from labctl.twin import Mounted, Twin, build, spec, twin_bench
 
 LEAST_STALL_S = 10_800.0
@@ -33,12 +29,6 @@ STALL_COOLDOWNS = 3.0
 
 COARSE_DEADMAN_S = 600.0
 """Dead-man of the twin's heaters in a forecast, whose scans are further apart than the real one."""
-
-UNUSED_S = 600.0
-"""A heater that was not read for longer was not in use (several coarse scans of an oven)."""
-
-Point = tuple[float, float | None]
-Profiles = dict[str, tuple[Point, ...]]
 
 
 class Rehearsal:
@@ -182,172 +172,3 @@ class Rehearsal:
 
 def _failed(audit: Any) -> str:
     return "; ".join(f"{i.name} is {i.found}, wanted {i.wanted}" for i in audit.items if not i.ok)
-
-
-@dataclass(frozen=True, slots=True)
-class StepForecast:
-    """When a step begins and ends, in s from the start; its last setpoint in degC and hold in s, where it has them."""
-
-    id: str
-    kind: str
-    start_s: float
-    end_s: float
-    setpoint: float | None
-    hold_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a run will take. attention: moments that need a person.
-
-    profile: (t_s, degC) by heater, as the nominal plant got there; degC is None where the heater is not in use.
-    """
-
-    duration_s: float
-    steps: tuple[StepForecast, ...]
-    nitrogen_l: float
-    energy_kwh: float
-    attention: tuple[tuple[float, str], ...]
-    profile: Profiles
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        data = asdict(self)
-        data["attention"] = [{"at_s": at, "what": what} for at, what in self.attention]
-        data["profile"] = {name: [list(point) for point in points] for name, points in self.profile.items()}
-        return data
-
-
-class ForecastError(LabctlError):
-    """The plan does not come to its end on the nominal plant."""
-
-    exit_code = 3
-
-
-def forecast(bench: Bench, entries: Mapping[str, DriverEntry], plan: Plan) -> Forecast:
-    """Run the plan once on the nominal plant with coarse scans and say what it took.
-
-    Raises ForecastError when it does not complete there.
-    """
-    record = InMemory()
-    named = bench.model_copy(update={"bench": f"{bench.bench}-forecast"})
-    twin = named.model_copy(
-        update={
-            "instruments": {
-                n: i.model_copy(update={"address": f"labsim://{named.bench}/{n}"})
-                for n, i in bench.instruments.items()
-            }
-        }
-    )
-    with Rehearsal(twin, entries, plan, seed=None, record=record, coarse=True) as rehearsal:
-        rehearsal.submit("forecast", {})
-        controller = rehearsal.controller
-        energy = _Energy(rehearsal.twin)
-
-        def over() -> bool:
-            energy.look(controller.clock.now())
-            run = controller.state.runs.get("forecast")
-            return run is not None and (run.state in ENDED or run.state == "HELD")
-
-        try:
-            controller.run(over)
-        except WaitTimeoutError as error:
-            raise ForecastError(f"the simulated run does not end: {error}") from error
-        run = controller.state.runs["forecast"]
-        if run.state != "COMPLETE":
-            raise ForecastError(
-                f"the simulated run is {run.state} after {controller.clock.now() / 3600:.1f} h: {run.reason}"
-            )
-        return Forecast(
-            duration_s=controller.clock.now(),
-            steps=tuple(_step(step, run.done[step.id]) for step in plan.steps),
-            nitrogen_l=_nitrogen_l(record),
-            energy_kwh=energy.kwh,
-            attention=tuple(
-                (event.t_s, event.data["do"]) for event in record.events if event.kind == "prompt"
-            ),
-            profile=_profile(record),
-        )
-
-
-def _step(step: Any, summary: Mapping[str, Any]) -> StepForecast:
-    segments = getattr(step, "segments", None)
-    return StepForecast(
-        step.id,
-        step.kind,
-        summary["started_s"],
-        summary["ended_s"],
-        segments[-1].target_c if segments else None,
-        sum(s.hold_s for s in segments) if segments else None,
-    )
-
-
-class _Energy:
-    """Integrates true heater power between looks, in kWh."""
-
-    def __init__(self, twin: Any) -> None:
-        self._twin = twin
-        self._last_s = 0.0
-        self.kwh = 0.0
-
-    def look(self, now_s: float) -> None:
-        if now_s - self._last_s < 60.0:
-            return
-        truth = self._twin.truth()
-        watts = sum(truth[part]["heater_w"] for part in ("furnace", "oven", "hotplate") if part in truth)
-        self.kwh += watts * (now_s - self._last_s) / 3.6e6
-        self._last_s = now_s
-
-
-def _nitrogen_l(record: InMemory) -> float:
-    flows = [n for n, (_, signal, unit) in enumerate(record.channels) if (signal, unit) == ("flow", "sccm")]
-    litres, last = 0.0, None
-    for t_s, values in record.rows:
-        if last is not None:
-            litres += sum(values[n] or 0.0 for n in flows) * min(t_s - last, 60.0) / 60e3
-        last = t_s
-    return litres
-
-
-def _profile(record: InMemory) -> Profiles:
-    """The temperature of every heater over time, where it bends: what the report draws as planned.
-
-    (t_s, None) where it was not in use.
-    """
-    heaters = {instrument for instrument, signal, _ in record.channels if signal == "working_setpoint"}
-    profile: dict[str, tuple[Point, ...]] = {}
-    for n, (instrument, signal, _) in enumerate(record.channels):
-        if signal == "temperature" and instrument in heaters:
-            points = [(t, round(value, 2)) for t, v in record.rows if (value := v[n]) is not None]
-            breaks = [i for i in range(1, len(points)) if points[i][0] - points[i - 1][0] > UNUSED_S]
-            drawn: list[Point] = []
-            for first, last in pairwise([0, *breaks, len(points)]):
-                stretch = points[first:last]
-                drawn += [*_thinned(stretch), (stretch[-1][0], None)] if stretch else []
-            profile[instrument] = tuple(drawn[:-1])
-    return {name: points for name, points in profile.items() if points}
-
-
-def _thinned(points: list[tuple[float, float]], tolerance: float = 1.0) -> tuple[tuple[float, float], ...]:
-    """The points that no straight line between kept neighbours would miss by more than `tolerance`.
-
-    From each kept point a cone of slopes that reach all points since; the point before the cone closes is kept next.
-    """
-    if len(points) < 3:
-        return tuple(points)
-    kept = [points[0]]
-    last, (t0, v0) = points[0], points[0]
-    low, high = -math.inf, math.inf
-    for t, v in points[1:]:
-        if t > t0 and not low <= (v - v0) / (t - t0) <= high:
-            kept.append(last)
-            t0, v0 = last
-            low, high = -math.inf, math.inf
-        if t > t0:
-            low = max(low, (v - v0 - tolerance) / (t - t0))
-            high = min(high, (v - v0 + tolerance) / (t - t0))
-        last = (t, v)
-    return (*kept, last)
-
-
-__all__ = ["Forecast", "ForecastError", "Rehearsal", "StepForecast", "forecast"]
