@@ -19,6 +19,10 @@ MISTRUST = 2.0
 power, one rate stands for a whole range, gas and load cool besides)."""
 
 
+LOOP_K = 20.0
+"""Further below its setpoint a loop gives all it has (assumed: more than twice the proportional band of an oven)."""
+
+
 class Keys(NamedTuple):
     """Of a chamber's tally. at_s: last judged. share: of the output that has reached the chamber (0..1).
 
@@ -93,12 +97,19 @@ def _reached(dt_s: float, lag_s: float) -> float:
 
 
 def _follow(scan: Scan, rig: Rig, key: Keys, read_c: float) -> None:
-    """A heater that does not tell its output: below a setpoint that climbs it must follow, at half its pace or more."""
+    """A heater that does not tell its output: below a setpoint that climbs it must follow, at half its pace or more.
+
+    Well below one that stays, too: power enough to hold a setpoint heats from below at (lag / cooling time constant)
+    at least (derived).
+    """
     tally = scan.tally
     working_c = scan.good(rig, rig.heater, "working_setpoint")
     if working_c is None:
         return
     climbed = working_c - tally.get(key.working_c, working_c)
     tally[key.working_c] = working_c
-    if climbed > 0.0 and read_c < working_c:
+    lag_k = working_c - read_c
+    if climbed > 0.0 and lag_k > 0.0:
         tally[key.change_k] += climbed / MISTRUST
+    elif lag_k > LOOP_K:
+        tally[key.change_k] += scan.dt_s * lag_k / (MISTRUST * rig.cooling_tau_s)

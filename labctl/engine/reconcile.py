@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from labctl.engine import procedure, safe
 from labctl.engine.context import Rig
-from labctl.engine.guards.commanded import Difference, differences
+from labctl.engine.guards.commanded import ACTING, Difference, differences
 from labctl.engine.scan import Scan
 from labctl.engine.silencing import REASON, Verb
 from labctl.engine.state import Data, RunState
@@ -64,6 +64,8 @@ def _cannot_adopt(scan: Scan, request: Request) -> str | None:
     if not request.args.get("reason"):
         return REASON
     for rig, one in _found(scan, scan.state.runs[request.run or ""]):
+        if one.signal == ACTING:
+            return f"{one}: it is in another mode; restore it"
         if one.verb == "heat" and one.found > one.wanted:
             return f"{one}: a higher temperature is not adopted; restore it"
         if one.verb == "set_flow" and one.found < rig.protective_sccm:

@@ -265,7 +265,8 @@ class Hands:
             if not command.renewal:
                 self._carry_out(command)
             elif self.context.rigs[self.context.chamber_of[command.instrument]].host_ramp:
-                self.values[f"{command.instrument}.setpoint"] = command.args["target_c"]
+                for signal in ("setpoint", "working_setpoint"):
+                    self.values[f"{command.instrument}.{signal}"] = command.args["target_c"]
         return decision
 
     def go(self, seconds: float) -> None:

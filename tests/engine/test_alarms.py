@@ -8,7 +8,9 @@ import pytest
 
 from labctl.engine.alarms import HIDDEN, STATES, TRIGGERS, next_state
 from labctl.engine.guards import GUARDS
-from tests.engine.bench import Hands
+from labctl.protocol.plan import Manual, Requirement
+from tests.engine import test_room
+from tests.engine.bench import Hands, bare, purge
 from tests.engine.test_guards import hot, trips
 
 REFUSED = None
@@ -296,3 +298,87 @@ def test_what_is_out_of_service_is_not_shelved_too() -> None:
         "refused: tube/nitrogen_low is OUT_OF_SERVICE",
         False,
     )
+
+
+def test_a_line_that_is_silent_is_told_and_not_what_is_missing_for_it() -> None:
+    hands = hot(bench="standard")
+    hands.silence("nitrogen")
+    hands.until(lambda: bool(trips(hands)), 30.0)
+    assert trips(hands) == ["nitrogen_lost"], "which acts all the same"
+    assert hands.state.alarms["tube/nitrogen/silent"]["first_out"]
+    assert state(hands, "tube/nitrogen_lost") == state(hands) == "SUPPRESSED"
+
+
+def test_first_out_passes_on_to_the_alarm_that_says_the_same_and_more() -> None:
+    hands = test_room.hot()
+    hands.values["oxygen.oxygen"] = 500.0
+    hands.go(2.0)
+    assert hands.state.alarms["tube/oxygen_high"]["first_out"]
+    hands.values["io.tube_pressure"] = 0.0
+    hands.until(lambda: "tube_integrity" in hands.tube.latched, 10.0)
+    assert hands.state.alarms["tube/tube_integrity"]["first_out"]
+    hands.scan()
+    assert state(hands, "tube/oxygen_high") == "SUPPRESSED"
+
+
+def test_what_a_latched_trip_explains_stays_hidden_when_its_condition_is_over() -> None:
+    hands = hot()
+    hands.watch("sensor_jump", bare("small"))
+    hands.broken("furnace.temperature")
+    hands.go(3.0)
+    assert trips(hands) == ["sensor"]
+    del hands.quality["furnace.temperature"]
+    hands.go(70.0)
+    assert state(hands, "tube/sensor") == "LATCH_UNACK"
+    hands.values["furnace.temperature"] = 20.0  # whoever repairs it moves it about
+    hands.values["furnace-monitor.temperature"] = 299.0
+    hands.go(5.0)
+    assert "sensor_jump" in trips(hands)
+    assert state(hands, "tube/sensor_jump") == "SUPPRESSED"
+
+
+def test_a_run_that_a_step_holds_is_told_until_somebody_goes_on() -> None:
+    hands = hot()
+    hands.outcome["heat"] = "failed"
+    assert hands.ask("hold")[1]
+    hands.until(lambda: hands.run.state == "HELD", 60.0)
+    assert "tube/held" not in hands.alarms, "whoever held it knows"
+    assert hands.ask("restart")[1]
+    hands.until(lambda: hands.run.state == "HELD", 200.0)
+    held = hands.alarms["tube/held"]
+    assert (held["state"], held["first_out"]) == ("UNACK", True)
+    assert held["message"].startswith("run-1 is held: heat: heat: failed")
+    hands.outcome["heat"] = "ok"
+    assert hands.ask("restart")[1]
+    assert state(hands, "tube/held") == "RTN_UNACK"
+
+
+@pytest.mark.parametrize("ends", ["stop", "abort"])
+def test_a_run_that_is_ended_is_held_no_longer(ends: str) -> None:
+    hands = Hands(purge(timeout_s=60.0))
+    hands.start()
+    hands.until(lambda: hands.run.state == "HELD", 300.0)
+    assert "tube/held" in hands.alarms
+    assert hands.ask(ends)[1]
+    assert "tube/held" not in hands.alarms
+
+
+def test_a_hold_that_an_alarm_explains_sounds_no_other() -> None:
+    hands = Hands(purge(timeout_s=60.0))
+    hands.start()
+    hands.go(2.0)
+    hands.outcome["set_flow"] = "failed"
+    hands.silence("oxygen")
+    hands.until(lambda: hands.run.state == "HELD", 300.0)
+    assert state(hands, "tube/oxygen/silent") == "UNACK"
+    assert state(hands, "tube/held") in ("NORMAL", "SUPPRESSED")
+
+
+def test_a_run_that_waits_in_no_chamber_is_told_by_its_own_name() -> None:
+    dry_enough = Requirement(quantity="solvent_loss", relation="at_least", value=99.0, unit="%")
+    hands = Hands(Manual(id="look", do="look", require=(dry_enough,)))
+    hands.start()
+    hands.until(lambda: bool(hands.run.prompts), 20.0)
+    assert hands.ask("answer", prompt="look", values={})[1]
+    hands.go(10.0)
+    assert "cannot be judged" in hands.alarms["run-1/held"]["message"]

@@ -141,10 +141,29 @@ def test_an_oven_that_is_heated_again_from_cooler_than_it_was_is_nobodys_hand() 
     hands.values["oven.temperature"] = 40.0
     assert hands.ask("restart")[1]
     hands.until(lambda: len(hands.sent("heat")) > 1, 100.0)
-    hands.values["oven.setpoint"] = 40.0  # where the driver begins its ramp
+    for signal in ("setpoint", "working_setpoint"):
+        hands.values[f"oven.{signal}"] = 40.0  # where the driver begins its ramp
     hands.go(120.0)
     assert trips(hands) == []
     assert (hands.values["oven.setpoint"] or 0.0) > 60.0
+
+
+def test_an_oven_that_somebody_put_into_another_mode_is_held_and_can_only_be_restored() -> None:
+    hands = Hands(dry(segments=(ramp(60.0, 1e5),), timeout_s=2e5))
+    hands.start()
+    hands.values["oven.temperature"] = 60.0
+    hands.phase("dry", "soak")
+    hands.go(60.0)
+    assert trips(hands) == []
+    hands.values["oven.working_setpoint"] = 0.0  # idle: what acts is not what is set
+    hands.until(lambda: hands.run.state == "HELD", 60.0)
+    assert trips(hands) == ["panel_change"]
+    assert "another mode" in hands.ask("adopt", reason="cooler will do")[0]
+    assert hands.ask("restore")[1]
+    assert hands.sent("heat")[-1].args["target_c"] <= 60.0
+    hands.values["oven.working_setpoint"] = hands.values["oven.setpoint"]
+    hands.go(60.0)
+    assert hands.ask("restart")[1]
 
 
 def test_only_a_held_run_is_reconciled() -> None:

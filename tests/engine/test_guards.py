@@ -325,6 +325,24 @@ def test_an_oxygen_reading_that_is_not_good_does_not_act(quality: int) -> None:
     assert trips(hands) == []
 
 
+@pytest.mark.parametrize("quality", [BAD, NOT_READY])
+def test_an_analyser_that_has_nothing_good_to_say_while_hot_is_an_alarm_and_no_more(quality: int) -> None:
+    hands = hot()
+    hands.quality["oxygen.oxygen"] = quality  # type: ignore[assignment]
+    hands.go(14.0)
+    assert hands.alarms == {}
+    hands.go(2.0)
+    assert "a leak would not be seen" in hands.alarms["tube/oxygen_high"]["message"]
+    hands.go(600.0)
+    assert (trips(hands), hands.run.state) == ([], "RUNNING")
+    del hands.quality["oxygen.oxygen"]
+    hands.go(16.0)
+    assert hands.alarms == {}
+    hands.quality["oxygen.oxygen"] = quality  # type: ignore[assignment]
+    hands.go(14.0)
+    assert hands.alarms == {}, "it counts anew"
+
+
 # -- silent ----------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from labctl.model.readings import BAD, SILENT
+from labctl.protocol.plan import Segment
 from tests.engine.bench import Hands, bundled, dry, inert, purge, ramp
 from tests.engine.test_guards import trips
 from tests.engine.test_trips import furnace
@@ -192,13 +193,24 @@ def test_an_oven_that_must_follow_its_setpoint_and_does_not_is_held() -> None:
     hands = Hands(dry(segments=(ramp(100.0, 600.0),)), physics=True)
     hands.start()
     hands.phase("dry", "ramp")
-    for tenths in range(1, 60):
-        hands.values["oven.working_setpoint"] = 22.0 + tenths * 3.0
-        hands.scan()
+    for _ in range(60):
+        hands.scan()  # the host moves the setpoint
         if hands.of("tripped"):
             break
     assert trips(hands) == ["frozen_sensor"]
     assert hands.now > 200.0
+
+
+@pytest.mark.parametrize(("celsius", "frozen"), [(35.0, True), (79.0, False)])
+def test_an_oven_far_below_a_setpoint_that_stays_cannot_read_the_same_for_long(
+    celsius: float, frozen: bool
+) -> None:
+    hands = Hands(dry(segments=(Segment(target_c=90.0, ramp_k_per_min=0.0, hold_s=1e4),)), physics=True)
+    hands.start()
+    hands.phase("dry", "ramp")
+    hands.values["oven.temperature"] = celsius
+    hands.go(599.0)
+    assert ("frozen_sensor" in trips(hands)) is frozen
 
 
 # -- thermometers_disagree -------------------------------------------------------------------------

@@ -19,6 +19,7 @@ NEAR, NEAR_SHARE = 0.5, 0.005
 FALLBACK_C = limit("instrument_off_c") + NEAR
 """Setpoint up to which a heater counts as off."""
 
+ACTING = "working_setpoint"
 LOST_STEPS = 3.0
 """Steps of a ramp that the host carries out may be lost on the way; the next one makes up for them (assumed)."""
 
@@ -53,8 +54,16 @@ def differences(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Differe
 
 
 def _setpoints(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Difference]:
-    """Each target setpoint that labctl answers for, beside what it commanded last."""
+    """Each target setpoint that labctl answers for, beside what it commanded last.
+
+    A heater whose ramp the host carries out has no working setpoint of its own: where one acts that is not the one set,
+    somebody has chosen another mode.
+    """
     lease, made_safe = chamber.lease, chamber.safe is not None or chamber.custody is not None
+    if lease is not None and rig.heater is not None and rig.host_ramp:
+        asked, acts = scan.good(rig, rig.heater, "setpoint"), scan.good(rig, rig.heater, "working_setpoint")
+        if asked is not None and acts is not None and asked > FALLBACK_C:
+            yield Difference(rig.heater, ACTING, asked, acts, "heat", "target_c")
     if lease is not None and rig.heater is not None:
         wanted = _stepped_to(scan, rig, lease) if rig.host_ramp else lease.target_c
         found = scan.good(rig, rig.heater, "setpoint")

@@ -17,6 +17,10 @@ VOLTAGE_REACHED_V = 0.002
 """How near to its target a half cycle ends (assumed: twice the resolution of a 2450 on its 20 V range)."""
 
 
+NO_CURRENT = 0.01
+"""Of the programmed current: less at the end of a half cycle is none (assumed; a cell takes most of it until then)."""
+
+
 def cycle(scan: Scan, run: RunState, state: StepState, step: Cycle, rig: Rig) -> None:
     """Charge and discharge in turn, charge first: as-made Na3V2(PO4)3 is the discharged state. Then open circuit."""
     half = int(state.data.get("half", 0))
@@ -39,6 +43,10 @@ def cycle(scan: Scan, run: RunState, state: StepState, step: Cycle, rig: Rig) ->
         case "limit":
             if not _has_reached(scan, run, step, rig, target):
                 pass
+            elif _is_open(scan, step, rig, state.data["current_a"]):
+                reason = f"{step.id}: {target:g} V were there without a current: look for a lead that is off"
+                procedure.fault(scan, run.run_id, reason, hold="cool")
+                return
             elif half + 1 < 2 * step.cycles:
                 following = step.upper_v if half % 2 else step.lower_v
                 mass_mg = run.values[step.mass]
@@ -71,6 +79,11 @@ def _source(
     args = {"voltage_v": target_v, "limit_a": current_a}
     until = scan.now + step.timeout_s
     scan.send(rig, step.cycler, "source", args, run=run.run_id, step=step.id, until_s=until)
+
+
+def _is_open(scan: Scan, step: Cycle, rig: Rig, programmed_a: float) -> bool:
+    current = scan.good(rig, step.cycler, "current")
+    return current is not None and abs(current) < NO_CURRENT * programmed_a
 
 
 def _has_reached(scan: Scan, run: RunState, step: Cycle, rig: Rig, target_v: float) -> bool:

@@ -103,3 +103,18 @@ def test_a_lost_reply_to_open_circuit_is_read_back() -> None:
     hands.values["cycler.voltage"] = 2.0
     hands.until(lambda: hands.run.end_state == "COMPLETE", 60.0)
     assert len(hands.sent("open_circuit")) == 1
+
+
+def test_a_half_cycle_that_ends_without_a_current_holds_for_a_lead_that_is_off() -> None:
+    hands = cycling()
+    hands.values["cycler.voltage"] = 4.0
+    hands.values["cycler.current"] = hands.step("cycle").data["current_a"] * 0.009
+    hands.go(10.0)
+    assert hands.run.state in ("HOLDING", "HELD")
+    assert "look for a lead that is off" in (hands.run.reason or "")
+    assert hands.alarms["cell/held"]["first_out"]
+    hands.until(lambda: hands.run.state == "HELD", 60.0)
+    assert hands.ask("restart")[1]
+    hands.go(10.0)
+    assert "cell/held" not in hands.alarms
+    assert len(hands.sent("source")) == 2, "the half cycle is begun again"
