@@ -14,8 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from labctl.chaos.setting import Setting
 from labctl.chaos.shrink import minimised
-from labctl.chaos.trial import Outcome, Setting, plain, trial
+from labctl.chaos.trial import Outcome, trial
 from labctl.model.limits import GUARD_NAMES
 
 WORKERS = 2
@@ -66,7 +67,7 @@ class Failure:
             "invariant": self.invariant,
             "t_s": self.t_s,
             "what": self.what,
-            "faults": [plain(fault) for fault in self.faults],
+            "faults": [{k: v for k, v in fault.items() if k != "name"} for fault in self.faults],
             "minimal": self.minimal,
             "head": self.head,
         }

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from labctl.chaos.schedule import between, chance, pick
-from labctl.forecast import Rehearsal
+from labctl.engine.state import RunState
+from labctl.protocol.plan import Plan
+from labctl.runtime.controller import Controller
 from labctl.runtime.record import InMemory
 
-PATIENCE_S = (20.0, 400.0)
+AGAIN_S = 30.0
+"""After which somebody tries again what was refused."""
+PATIENCE_S = (20.0, 150.0)
 """After which somebody comes to a run that waits for a person."""
-NOBODY = 0.1
+NOBODY = 0.05
 """Share of seeds in which nobody comes at all: HELD ends by itself after 2 h."""
+HELD = ("restart",) * 6 + ("stop", "abort")
+"""What somebody does who comes to a held run."""
 BUTTONS = (
     "pause",
     "resume",
@@ -31,85 +38,135 @@ STORM = 12
 """Commands of one storm, some of them twice."""
 
 
-class People:
-    """Whoever works at the bench of this seed. `act` is called before every scan and says when all is over."""
+@dataclass(slots=True)
+class Work:
+    """What one person is at: runs of one plan, one after the other until one is complete.
 
-    def __init__(
-        self,
-        rehearsal: Rehearsal,
-        record: InMemory,
-        seed: int,
-        storms: Sequence[Mapping[str, Any]],
-        last_run_s: float,
-    ) -> None:
-        self.rehearsal = rehearsal
-        self.record = record
-        self.seed = seed
-        self.last_run_s = last_run_s
-        self.storms = sorted(float(s["at_s"]) for s in storms)
-        self.hits: Counter[str] = Counter()
-        self.runs = 0
-        self.asked = 0
-        self.absent = chance(seed, "nobody") < NOBODY
-        self._waits_since: tuple[str, str, float] | None = None
+    waits: run, state and since when it waits for somebody. told: the run that was told to have begun.
+    tried_s: when a run was last begun.
+    """
+
+    plan: Plan
+    runs: int = 0
+    waits: tuple[str, str, float] | None = None
+    run_id: str = ""
+    told: str = ""
+    tried_s: float = 0.0
 
     @property
-    def run_id(self) -> str:
-        """The newest run."""
-        return f"run-{self.runs}"
+    def chambers(self) -> set[str]:
+        """What its steps take."""
+        return {step.chamber for step in self.plan.steps if step.chamber is not None}
 
-    def submit(self) -> None:
-        """Begin another run."""
-        self.runs += 1
-        self.rehearsal.submit(self.run_id, {})
-        self.rehearsal.controller.hurry()
 
-    def ask(self, verb: str, **args: Any) -> None:
-        """Put a request into the inbox."""
-        self.asked += 1
-        self.record.ask(verb, args, actor="person", run=self.run_id, key=f"p{self.asked}", utc_ms=0)
-        self.rehearsal.controller.hurry()
+@dataclass(slots=True)
+class People:
+    """Whoever works at the bench of this seed. `act` is called before every scan and says when all is over.
+
+    storms: when somebody presses buttons. begun: told the name of each run once its steps begin.
+    asked: how many requests so far.
+    """
+
+    controller: Controller
+    record: InMemory
+    seed: int
+    plans: Sequence[Plan]
+    storms: list[float]
+    last_run_s: float
+    begun: Callable[[str], None]
+    hits: Counter[str] = field(default_factory=Counter)
+    asked: int = 0
+    absent: bool = False
+    works: list[Work] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.absent = chance(self.seed, "nobody") < NOBODY
+        self.works = [Work(plan) for plan in self.plans]
+        self.storms.sort()
+
+    def begin(self) -> None:
+        """Begin the first run of every plan."""
+        for work in self.works:
+            self._submit(work, self._next(work))
 
     def act(self, now: float, *, faults: bool) -> bool:
         """What somebody does now. True when all runs have ended, everything is cold, and nobody goes on."""
-        controller = self.rehearsal.controller
         while self.storms and now >= self.storms[0]:
             self._storm(self.storms.pop(0))
-        run = controller.state.runs.get(self.run_id)
-        if run is None:
-            return controller.scans > 2
+        over = [self._see_to(work, now, faults) for work in self.works]
+        return all(over) and not self.controller.busy()
+
+    def _see_to(self, work: Work, now: float, faults: bool) -> bool:
+        """See to one work. True when it is over."""
+        run = self.controller.state.runs.get(work.run_id)
+        if run is None or (run.started_s is None and run.state == "IDLE"):
+            return self._has_not_begun(work, run, now, faults)
+        if run.active and work.told != run.run_id:
+            work.told = run.run_id
+            self.begun(run.run_id)
         if run.end_state is not None:
-            return not controller.busy() and not self._again(now, faults, run.state, run.cleared)
-        waits = run.state in ("HELD", "PAUSED") and not self.absent
-        if not waits:
-            self._waits_since = None
-        elif self._waits_since is None or self._waits_since[:2] != (run.run_id, run.state):
-            self._waits_since = (run.run_id, run.state, now)
-        elif now - self._waits_since[2] >= between(self.seed, f"patience {self.asked}", *PATIENCE_S):
-            self._waits_since = None
-            if run.state == "PAUSED":
-                self.ask("resume")
-            else:
-                self.ask(
-                    pick(self.seed, f"held {self.asked}", ("restart", "restart", "restart", "stop", "abort"))
-                )
+            return not self._again(work, run, now, faults)
+        if run.state not in ("HELD", "PAUSED") or self.absent:
+            work.waits = None
+        elif work.waits is None or work.waits[:2] != (run.run_id, run.state):
+            work.waits = (run.run_id, run.state, now)
+        elif now - work.waits[2] >= between(self.seed, f"patience {self.asked}", *PATIENCE_S):
+            work.waits = None
+            self._ask(
+                work, "resume" if run.state == "PAUSED" else pick(self.seed, f"held {self.asked}", HELD)
+            )
         return False
 
-    def _again(self, now: float, faults: bool, state: str, cleared: bool) -> bool:
-        """Clear and reset what was aborted; begin another run while there is time."""
-        if state == "IDLE":
-            if faults and now < self.last_run_s:
-                self.submit()
-                return True
+    def _has_not_begun(self, work: Work, run: RunState | None, now: float, faults: bool) -> bool:
+        """Its run or its start was refused, or its chamber is in custody: try again later, while there is time."""
+        if now < work.tried_s + AGAIN_S:
             return False
-        if state == "ABORTED" and not cleared:
-            self.ask("clear", reason="chaos")
+        if not faults or now >= self.last_run_s:
+            return True
+        work.tried_s = now
+        chambers = self.controller.state.chambers
+        tripped = [name for name in work.chambers if chambers[name].latched]
+        if tripped:
+            for name in tripped:
+                self._ask(work, "clear", chamber=name, reason="chaos")
+        elif run is not None:
+            self._ask(work, "start")
+        elif not any(chambers[name].custody for name in work.chambers):
+            self._submit(work, work.run_id)
+        return False
+
+    def _again(self, work: Work, run: RunState, now: float, faults: bool) -> bool:
+        """Clear and reset what was aborted; begin another run while there is time, unless one was complete."""
+        if run.state == "IDLE":
+            if run.end_state == "COMPLETE" or not faults or now >= self.last_run_s:
+                return False
+            self._submit(work, self._next(work))
+            work.tried_s = now
+        elif run.state == "ABORTED" and not run.cleared:
+            self._ask(work, "clear", reason="chaos")
         else:
-            self.ask("reset", reason="chaos")
+            self._ask(work, "reset", reason="chaos")
         return True
+
+    def _next(self, work: Work) -> str:
+        work.runs += 1
+        return f"{work.plan.protocol}-{work.runs}"
+
+    def _submit(self, work: Work, run_id: str) -> None:
+        work.run_id = run_id
+        self._ask(work, "submit", run=run_id, plan=work.plan.plan_hash, about={})
+        self._ask(work, "start")
+
+    def _ask(self, work: Work, verb: str, **args: Any) -> None:
+        """Put a request into the inbox: about its run, or, to submit one or to clear a chamber, about the bench."""
+        self.asked += 1
+        run = None if verb == "submit" or "chamber" in args else work.run_id
+        self.record.ask(verb, args, actor="person", run=run, key=f"p{self.asked}", utc_ms=0)
+        self.controller.hurry()
 
     def _storm(self, at_s: float) -> None:
         self.hits["commands in a storm"] += 1
         for number in range(STORM):
+            work = pick(self.seed, f"storm {at_s} {number // 2} at", self.works)
             verb = pick(self.seed, f"storm {at_s} {number // 2}", BUTTONS)
-            self.ask(verb, **({"reason": "storm"} if verb in ("clear", "reset") else {}))
+            self._ask(work, verb, **({"reason": "storm"} if verb in ("clear", "reset") else {}))

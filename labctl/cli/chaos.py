@@ -22,7 +22,7 @@ def main(arguments: Namespace) -> int:
     report = campaign(
         range(first, first + arguments.seeds),
         bench=arguments.bench,
-        faults=read_faults(arguments.faults) if arguments.faults else None,
+        faults=read_faults(arguments.faults, also=("run",)) if arguments.faults else None,
         tell=_tell,
     )
     if arguments.json:

@@ -18,11 +18,11 @@ _TIMES = {"at": "at_s", "for": "for_s"}
 _KEYS = ("instrument", "kind", "layer", "at", "for", "at_s", "for_s", "parameters", "when")
 
 
-def read_faults(path: Path) -> list[dict[str, Any]]:
+def read_faults(path: Path, also: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The schedule in a YAML list of {instrument, kind, at, for, parameters, when}.
 
-    `at: 26 h` and `for: 30 s` are quantities; `at_s` and `for_s` are plain seconds. Raises UsageError or
-    ValidationError.
+    also: other keys that it may have. `at: 26 h` and `for: 30 s` are quantities; `at_s` and `for_s` are plain seconds.
+    Raises UsageError or ValidationError.
     """
     try:
         content = path.read_bytes()
@@ -33,16 +33,16 @@ def read_faults(path: Path) -> list[dict[str, Any]]:
         raise UsageError(
             f"{path}: a list of faults is wanted: - {{instrument: ..., kind: ..., at: 2 h, for: 30 s}}"
         )
-    return [_in_seconds(path, number, fault) for number, fault in enumerate(data, 1)]
+    return [_in_seconds(path, number, fault, (*_KEYS, *also)) for number, fault in enumerate(data, 1)]
 
 
-def _in_seconds(path: Path, number: int, fault: Any) -> dict[str, Any]:
+def _in_seconds(path: Path, number: int, fault: Any, known: Sequence[str]) -> dict[str, Any]:
     if not isinstance(fault, Mapping):
         raise UsageError(f"{path}: fault {number} is not made of `key: value`: {fault!r}")
     seconds = dict(fault)
     for name in seconds:
-        if name not in _KEYS:
-            hint = nearest(name, _KEYS)
+        if name not in known:
+            hint = nearest(name, known)
             raise UsageError(f"{path}: fault {number}: there is no key {name!r}; {hint}")
     for name, plain in _TIMES.items():
         if name in seconds and plain in seconds:

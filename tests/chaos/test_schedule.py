@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from labctl.chaos.schedule import EXCLUSIVE, KINDS, PER_SEED, dealt, schedule
-from labctl.chaos.trial import Setting
+from labctl.chaos.schedule import HANDS, KINDS, SOMETIMES, TURNS, dealt, places, schedule
+from labctl.chaos.setting import Setting
 
 SETTING = Setting.of()
 
@@ -15,11 +15,27 @@ def test_a_seed_always_gives_the_same_faults_and_another_seed_others() -> None:
     assert schedule(17, SETTING.kinds, SETTING.roles) != schedule(18, SETTING.kinds, SETTING.roles)
 
 
-def test_three_hundred_seeds_in_a_row_deal_every_kind_equally_often() -> None:
-    counted = Counter(name for seed in range(1, 301) for name in dealt(seed, SETTING.kinds))
-    assert set(counted) == set(SETTING.kinds)
-    assert max(counted.values()) - min(counted.values()) <= 2
-    assert min(counted.values()) >= 300 * PER_SEED // len(SETTING.kinds) - 1
+def test_three_hundred_seeds_in_a_row_deal_every_kind_of_a_pack_equally_often() -> None:
+    for work in HANDS:
+        counted = Counter(name for seed in range(1, 301) for _, name in dealt(seed, SETTING.kinds, work))
+        assert set(counted) == {
+            name
+            for name, able in SETTING.kinds.items()
+            if name not in SOMETIMES and places(KINDS[name], able, work)
+        }
+        for gravity in ("passes", "holds", "ends", "lies"):
+            pack = [counted[name] for name in counted if KINDS[name].gravity == gravity]
+            assert min(pack) > 0.75 * max(pack), gravity
+
+
+def test_every_kind_is_dealt_somewhere_and_each_to_a_run_in_which_its_stage_comes() -> None:
+    faults = [f for seed in range(300) for f in schedule(seed, SETTING.kinds, SETTING.roles)]
+    assert {fault["name"] for fault in faults} == set(KINDS)
+    runs = {f"{work}-{turn + 1}" for work in HANDS for turn in range(TURNS)}
+    assert {fault["run"] for fault in faults if "run" in fault} == runs
+    for fault in faults:
+        beside = fault.get("when", {}).get("of", "").startswith(("oven", "hotplate", "cell"))
+        assert "run" not in fault or beside is fault["run"].startswith("tabletop")
 
 
 def test_the_bench_of_chaos_can_have_every_kind_and_the_simulators_know_each_schedule() -> None:
@@ -29,7 +45,8 @@ def test_the_bench_of_chaos_can_have_every_kind_and_the_simulators_know_each_sch
         SETTING.check(schedule(seed, SETTING.kinds, SETTING.roles))
 
 
-def test_two_thermometers_never_lie_in_one_seed() -> None:
+def test_no_two_sensors_lie_in_one_work_of_a_seed() -> None:
     for seed in range(100):
-        faults = schedule(seed, SETTING.kinds, SETTING.roles)
-        assert sum(fault["kind"] in EXCLUSIVE for fault in faults) <= 1
+        for work in HANDS:
+            lies = [name for _, name in dealt(seed, SETTING.kinds, work) if KINDS[name].gravity == "lies"]
+            assert len(lies) == 1

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from labctl.chaos.trial import Outcome, Setting, faults_of, trial
+from labctl.chaos.setting import Setting
+from labctl.chaos.trial import Outcome, faults_of, trial
 
 
 @cache
 def setting() -> Setting:
-    """That of a campaign, for a single run of each trial."""
-    return replace(Setting.of(), safety_s=(3000.0, 4000.0), last_run_s=0.0)
+    """That of a campaign, for a single run of each plan in each trial."""
+    return replace(Setting.of(), safety_s=(2900.0, 3000.0), last_run_s=0.0)
 
 
 @cache
@@ -35,7 +36,7 @@ def calm() -> Outcome:
 
 def test_a_trial_without_faults_completes_and_violates_nothing() -> None:
     assert calm().violations == ()
-    assert calm().ends == ("COMPLETE",)
+    assert calm().ends == ("COMPLETE", "COMPLETE")
     assert not calm().hits
     assert calm().checks > 10_000
 

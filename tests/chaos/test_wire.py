@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.chaos.judge.wire import Asked, alicat, binder, eurotherm, ika, keithley
+from labctl.chaos.judge.wire import Asked, alicat, binder, eurotherm, ika, io, keithley
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,27 @@ def test_what_energises_is_above_the_room() -> None:
     assert not Asked("setpoint", 20.0).energises
     assert not Asked("output", 0.0).energises
     assert not Asked("flow", 500.0).energises
+
+
+@pytest.mark.parametrize(
+    ("request_hex", "asked"),
+    [
+        ("0001 0000 0006 01 05 0000 ff00", [Asked("contactor", 1.0)]),
+        ("0001 0000 0006 01 05 0000 0000", [Asked("contactor", 0.0)]),
+        ("0001 0000 0006 01 05 0001 0000", [Asked("bypass", 1.0)]),
+        ("0001 0000 0006 01 05 0001 ff00", [Asked("bypass", 0.0)]),
+        ("0001 0000 0006 01 05 0002 ff00", [Asked("beacon", 1.0)]),
+        ("0001 0000 0006 01 05 0007 ff00", []),
+        ("0001 0000 0006 01 01 0200 0003", []),
+    ],
+)
+def test_outputs_of_an_io_module_whose_bypass_is_open_without_current(
+    request_hex: str, asked: list[Asked]
+) -> None:
+    assert io(bytes.fromhex(request_hex)) == asked
+
+
+def test_closing_a_contactor_lets_heat_in_and_opening_a_bypass_does_not() -> None:
+    assert Asked("contactor", 1.0).energises
+    assert not Asked("contactor", 0.0).energises
+    assert not Asked("bypass", 1.0).energises

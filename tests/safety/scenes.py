@@ -236,10 +236,15 @@ def _dialled(by: float) -> Change:
     return change
 
 
-def _fired(times: float) -> Change:
+def _fired(share: float) -> Change:
+    """It has been heated for so much of what this bench allows."""
+
     def change(hands: Hands) -> None:
-        planned_s = hands.state.tally["run-1/tube/planned_s"]
-        hands.state.tally["run-1/tube/fired_s"] = times * planned_s
+        tightened = next(
+            w.tightened for w in hands.context.rigs["tube"].watches if w.guard == "fired_too_long"
+        )
+        allowed_s = limit("fired_factor", tightened) * hands.state.tally["run-1/tube/planned_s"]
+        hands.state.tally["run-1/tube/fired_s"] = share * allowed_s
 
     return change
 
@@ -297,7 +302,7 @@ PROVOCATIONS: Mapping[str, Provocation] = {
     "panel_change": Provocation(_dialled(0.4), _dialled(15.0), 60.0, "hold (maintain)"),
     "no_heat": Provocation(_output(98.9), _output(99.1), 605.0, "hold (cool)"),
     "ramp_deviation": Provocation(_behind(29.9), _behind(30.1), 620.0, "hold (cool)"),
-    "fired_too_long": Provocation(_fired(1.4), _fired(1.6), 2.0, "hold (cool)"),
+    "fired_too_long": Provocation(_fired(0.93), _fired(1.07), 2.0, "hold (cool)"),
     "cell_limits": Provocation(_set("cycler.voltage", 4.09), _set("cycler.voltage", 4.11), 10.0, "abort"),
 }
 """By guard. Every guard of a shipped bench has one."""

@@ -1,75 +1,64 @@
-"""What must never happen, one small function each: None, or what is wrong in words.
+"""What must never happen in any second, one small function each: None, or what is wrong in words.
 
-Numbers are the safety contract's, written down here once more on purpose: a limit that is loosened in the product does
-not loosen its judge. What a fault excuses is said where it is excused.
+What a fault excuses is said where it is excused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from labctl.chaos.judge.asked import ON_BYTES
+from labctl.chaos.judge.numbers import (
+    ANALYSER_S,
+    BYPASS_S,
+    CELL_HIGH_V,
+    CELL_LOW_V,
+    CELL_S,
+    FLOW_TOLERANCE,
+    GRACE_S,
+    LATE_S,
+    LOW_FRACTION,
+    OVER_K,
+    OVERSHOOT_K,
+    OXYGEN_TRIP_PPM,
+    PERSON_S,
+    SAFE_S,
+    STUCK_S,
+    T_GAS_OFF_C,
+    T_INERT_C,
+    T_OPEN_C,
+    TOLERANCE_K,
+    UNSETTLED_S,
+)
+from labctl.chaos.judge.observer import AtEnd, EachSecond, Invariants, Observer, Sample
+from labctl.chaos.judge.said import ON_TELEMETRY, ON_WORD
 
-from labctl.chaos.judge.observer import Observer, Said
-from labctl.chaos.judge.wire import Asked
-
-T_INERT_C, T_GAS_OFF_C, T_OPEN_C = 150.0, 100.0, 60.0
-LOW_FRACTION = 0.80
-SCAN_S = 1.0
-GRACE_S = 5.0 + 2.0 + 1.0
-"""N2 low, two scans of a furnace stage, and the second of the plant in which a command acts."""
-SAFE_S = 10.0
-"""G1: safe within 5 s of a trip, read back within 10 s."""
-OVER_K = 25.0
-OVERSHOOT_K = 40.0
-"""Heat that is in the element of the small-mass furnace already when it is switched off at full power (measured)."""
-PERSON_S = 60.0
-"""What labctl may take to bring gas back that can flow: the 60 s without progress after which it asks a person."""
-TOLERANCE_K = 3.0
-"""Thermocouples of a perturbed plant are off by up to 1.5 K each."""
-FLOW_TOLERANCE = 0.98
-"""Mass-flow controllers of a perturbed plant are off by 0.3 %."""
-OXYGEN_TRIP_PPM = 1000.0
-PURGE_VOLUMES = 8.0
-STUCK_S = 60.0
-ANALYSER_S = 20.0
-"""Read every 5 s; twice before it acts; and what a zirconia cell lags (assumed)."""
-CELL_S = 15.0
-"""Two scans of cycling, 5 s each, and a command."""
 ACTING = frozenset({"PAUSING", "HOLDING", "RESTARTING", "STOPPING", "ABORTING"})
-UNSETTLED_S = 15.0
-"""For so long after a fault a wire may still be out of step (three reads of the slowest)."""
-CELL_LOW_V, CELL_HIGH_V = 2.0, 4.1
+GOING = frozenset({"RUNNING", "RESTARTING"})
 
 
-def _interruptible(o: Observer) -> bool:
+def _interruptible(o: Observer, s: Sample) -> bool:
     """There is a contactor, and the I/O module that opens it was not disturbed for a minute."""
-    assert o.now is not None
-    return o.bounds.contactor and o.now.t_s - o.deaf_s.get("io", -PERSON_S) >= PERSON_S
+    return o.bounds.contactor and o.heard("io", s.t_s - PERSON_S)
 
 
-def _forced(o: Observer) -> bool:
+def _forced(o: Observer, s: Sample) -> bool:
     """The furnace heats whatever anybody asks: its relay is stuck, and there is no contactor that labctl reaches."""
-    return o.acts("furnace", "heater_stuck") and not _interruptible(o)
+    return o.acts("furnace", "heater_stuck") and not _interruptible(o, s)
 
 
-# -- each second -----------------------------------------------------------------------------------
-
-
-def inert_heating(o: Observer) -> str | None:
+def inert_heating(o: Observer, s: Sample) -> str | None:
     """I1: no heat above T_inert without protective flow, and 80 % of the commanded, beyond the grace."""
-    s = o.now
-    assert s is not None
-    wanted = max(o.bounds.protective_sccm, LOW_FRACTION * o.flow_sccm) * FLOW_TOLERANCE
-    low = s.heater_w > 0.0 and s.tube_c > T_INERT_C and s.flow_sccm < wanted and not _forced(o)
+    low = False
+    if s.heater_w > 0.0 and s.tube_c > T_INERT_C:
+        wanted = max(o.bounds.protective_sccm, LOW_FRACTION * o.flow_sccm) * FLOW_TOLERANCE
+        low = s.flow_sccm < wanted and not _forced(o, s)
     lasted = o.lasting("inert_heating", low)
     if lasted > GRACE_S:
         return f"{s.heater_w:.0f} W at {s.tube_c:.0f} degC in {s.flow_sccm:.0f} sccm of N2 for {lasted:.0f} s"
     return None
 
 
-def gas_returns(o: Observer) -> str | None:
+def gas_returns(o: Observer, s: Sample) -> str | None:
     """While hot, N2 that can flow does flow: what stopped it is over, and it is asked for again."""
-    s = o.now
-    assert s is not None
     dry = s.flow_sccm < FLOW_TOLERANCE * o.bounds.protective_sccm and s.tube_c > T_GAS_OFF_C + TOLERANCE_K
     hindered = dry and any(role == "gas" or kind == "cylinder_empty" for role, kind in s.acting)
     if o.lasting("gas_returns", dry and not hindered and bool(o.asked_flows)) > PERSON_S:
@@ -77,18 +66,34 @@ def gas_returns(o: Observer) -> str | None:
     return None
 
 
-def over_temperature(o: Observer) -> str | None:
+def bypass_opens(o: Observer, s: Sample) -> str | None:
+    """Hot, energised before, and the flow controller gives nothing: the second way for N2 is asked to open.
+
+    Not while the module that opens it is disturbed, nor while the tube's pressure is being relieved. Gas of another
+    kind is no N2, but the controller calls it flow: it lies, and is not judged here.
+    """
+    dry = False
+    if o.bounds.bypass and s.flow_sccm < 0.5 * o.bounds.protective_sccm and s.tube_c > T_INERT_C:
+        relieved = s.t_s - o.blocked_s < PERSON_S
+        dry = not relieved and o.heard("io", s.t_s - PERSON_S) and not o.acts("gas", "swapped")
+    lasted = o.lasting("bypass", dry)
+    if lasted > BYPASS_S and o.bypass_s < s.t_s - lasted and not o.acts("io", "cylinder_empty"):
+        return (
+            f"{s.flow_sccm:.0f} sccm at {s.tube_c:.0f} degC for {lasted:.0f} s, and nobody opened the bypass"
+        )
+    return None
+
+
+def over_temperature(o: Observer, s: Sample) -> str | None:
     """The tube is not heated beyond the highest setpoint of the stage + 25 K for longer than a trip takes.
 
     What a stuck relay has heated is excused until it has cooled down again.
     """
-    s = o.now
-    assert s is not None
     highest = o.heating.get("furnace")
     beyond = -1.0 if highest is None else s.tube_c - highest - OVER_K - TOLERANCE_K
-    if beyond <= 0.0 or _forced(o):
+    if beyond <= 0.0 or _forced(o, s):
         o.lasting("over_temperature", False)
-        o.lasting("too hot by force", _forced(o) and beyond > 0.0)
+        o.lasting("too hot by force", beyond > 0.0)
         return None
     if o.lasting("too hot by force", o.is_lasting("too hot by force")):
         return None
@@ -98,83 +103,102 @@ def over_temperature(o: Observer) -> str | None:
     return None
 
 
-def off_is_off(o: Observer) -> str | None:
+def off_is_off(o: Observer, s: Sample) -> str | None:
     """Nothing asks the furnace to heat, and it does not.
 
     A controller that cannot hear, or is locked at its panel, falls back to 20 degC by its own ramp; where no contactor
     interrupts it, it gives what that ramp needs.
     """
-    s = o.now
-    assert s is not None
-    on = "furnace" not in o.heating and s.heater_w > 0.0
-    excused = on and (_forced(o) or (o.deaf("furnace") and not _interruptible(o)))
+    on = s.heater_w > 0.0 and "furnace" not in o.heating
+    excused = on and (_forced(o, s) or (o.deaf("furnace") and not _interruptible(o, s)))
     lasted = o.lasting("off_is_off", on and not excused)
     return (
         f"{s.heater_w:.0f} W for {lasted:.0f} s after it was switched off" if lasted > SAFE_S + 2.0 else None
     )
 
 
-def ended_without_power(o: Observer) -> str | None:
-    """I2: no power goes into the furnace in the first second that begins after the end of a run."""
-    s = o.now
-    if s is None or o.ended_s is None or s.t_s < o.ended_s + 1.0:
+def ended_without_power(o: Observer, s: Sample) -> str | None:
+    """I2: no power goes into the furnace in the first second that begins after the end of its run."""
+    if o.ended_s is None or s.t_s < o.ended_s + 1.0:
         return None
     o.ended_s = None
-    return (
-        f"{s.heater_w:.0f} W" if s.heater_w > 0.0 and "furnace" not in o.leases and not _forced(o) else None
-    )
+    hot = s.heater_w > 0.0 and "furnace" not in o.leases and not _forced(o, s)
+    return f"{s.heater_w:.0f} W" if hot else None
 
 
-def oven_off_is_off(o: Observer) -> str | None:
-    """The same for the oven, when it can hear: it has no lease, and goes on at its last setpoint while it cannot."""
-    s = o.now
-    assert s is not None
-    hindered = o.deaf("oven") or o.acts("oven", "heater_stuck")
-    on = "oven" not in o.heating and s.oven_w > 0.0 and not hindered
-    lasted = o.lasting("oven_off_is_off", on)
+def oven_off_is_off(o: Observer, s: Sample) -> str | None:
+    """The same for the oven, when it can hear: it has no lease, and goes on at its last setpoint while it cannot.
+
+    Once labctl has seen it cold, anybody may use it by hand.
+    """
+    on = s.oven_w > 0.0 and "oven" not in o.heating and o.bounds.chambers["oven"] in o.ours
+    hindered = on and (o.deaf("oven") or o.acts("oven", "heater_stuck"))
+    lasted = o.lasting("oven_off_is_off", on and not hindered)
     return f"{s.oven_w:.0f} W for {lasted:.0f} s after it was switched off" if lasted > 2 * SAFE_S else None
 
 
-def safe_state_is_whole(o: Observer) -> str | None:
+def safe_state_is_whole(o: Observer, s: Sample) -> str | None:
     """Making a hot tube safe asks for both on the wire within G1: heat off, and at least protective flow.
 
     Excused is what a disturbed wire or instrument kept from being asked; it is asked again, and judged as I1 and I5b.
     """
-    s, since = o.now, o.safe_s
-    if s is None or since is None or s.t_s < since + SAFE_S:
+    since = o.safe_s
+    if since is None or s.t_s < since + SAFE_S:
         return None
     o.safe_s = None
     asked = "furnace" in o.heating and "furnace" not in o.unsure
-    if asked and o.deaf_s.get("furnace", -UNSETTLED_S) < since - UNSETTLED_S:
+    if asked and o.heard("furnace", since - UNSETTLED_S):
         return "heat off was not asked for"
     flow = max((flow for t_s, flow in o.asked_flows if t_s >= since), default=0.0)
     if s.t_s - o.blocked_s < PERSON_S:
         return None
-    if flow < o.bounds.protective_sccm and o.deaf_s.get("gas", -UNSETTLED_S) < since - UNSETTLED_S:
+    if flow < o.bounds.protective_sccm and o.heard("gas", since - UNSETTLED_S):
         return f"{flow:.0f} sccm were asked for at {s.tube_c:.0f} degC"
     return None
 
 
-def open_sensor_heats_not(o: Observer) -> str | None:
-    """G1: an open thermocouple turns the heater off within 5 s, proven within 10."""
-    s = o.now
-    assert s is not None
-    lasted = o.lasting(
-        "open sensor", o.acts("furnace", "sensor_open") and s.heater_w > 0.0 and not _forced(o)
+def contactor_opens(o: Observer, s: Sample) -> str | None:
+    """A trip after which the heater's controller is not trusted asks the contactor to open within G1."""
+    since = o.opens_s
+    if since is None or s.t_s < since + SAFE_S:
+        return None
+    o.opens_s = None
+    if not o.bounds.contactor or o.contactor_s >= since or not o.heard("io", since - UNSETTLED_S):
+        return None
+    closed = "closed" if s.contactor else "open already"
+    return (
+        None if not s.contactor else f"nobody asked it to open {SAFE_S:.0f} s after the trip; it is {closed}"
     )
+
+
+def contactor_rests(o: Observer, s: Sample) -> str | None:
+    """With no run of the furnace going on and nothing heating, the contactor is open, where it can be reached."""
+    closed = False
+    if s.contactor and o.bounds.contactor and "furnace" not in o.heating:
+        going = any(
+            state in GOING and o.bounds.tube in o.taken.get(run, ()) for run, state in o.states.items()
+        )
+        closed = not going and o.heard("io", s.t_s - PERSON_S)
+    lasted = o.lasting("contactor", closed)
+    return f"closed for {lasted:.0f} s with nothing to heat" if lasted > PERSON_S else None
+
+
+def open_sensor_heats_not(o: Observer, s: Sample) -> str | None:
+    """G1: an open thermocouple turns the heater off within 5 s, proven within 10."""
+    blind = s.heater_w > 0.0 and o.acts("furnace", "sensor_open") and not _forced(o, s)
+    lasted = o.lasting("open sensor", blind)
     return f"{s.heater_w:.0f} W for {lasted:.0f} s with the thermocouple open" if lasted > SAFE_S else None
 
 
-def oxygen_heats_not(o: Observer) -> str | None:
+def oxygen_heats_not(o: Observer, s: Sample) -> str | None:
     """No heat in more than 1000 ppm of oxygen for longer than an analyser and two scans take to see it.
 
     A controller locked at its panel refuses to be switched off, and one that lost its line falls back by its own ramp.
     """
-    s = o.now
-    assert s is not None
-    rich = s.oxygen_ppm > 1.5 * OXYGEN_TRIP_PPM and s.tube_c > T_INERT_C and s.heater_w > 0.0
-    blind = rich and any(role == "analyser" for role, _ in s.acting)
-    excused = blind or o.acts("furnace", "local_lock") or _forced(o)
+    rich = s.heater_w > 0.0 and s.oxygen_ppm > 1.5 * OXYGEN_TRIP_PPM and s.tube_c > T_INERT_C
+    excused = rich and (
+        any(role == "analyser" for role, _ in s.acting) or o.acts("furnace", "local_lock") or _forced(o, s)
+    )
     lasted = o.lasting("oxygen", rich and not excused)
     return (
         f"{s.oxygen_ppm:.0f} ppm oxygen at {s.tube_c:.0f} degC with {s.heater_w:.0f} W"
@@ -183,19 +207,16 @@ def oxygen_heats_not(o: Observer) -> str | None:
     )
 
 
-def cell_within_limits(o: Observer) -> str | None:
+def cell_within_limits(o: Observer, s: Sample) -> str | None:
     """A cell beyond its hard window carries no current for longer than two scans of cycling."""
-    s = o.now
-    assert s is not None
     beyond = s.cell_a != 0.0 and not CELL_LOW_V <= s.cell_v <= CELL_HIGH_V
     lasted = o.lasting("cell", beyond and not o.deaf("cycler"))
     return f"{s.cell_v:.2f} V with {s.cell_a * 1e3:.3f} mA for {lasted:.0f} s" if lasted > CELL_S else None
 
 
-def nothing_is_stuck(o: Observer) -> str | None:
+def nothing_is_stuck(o: Observer, s: Sample) -> str | None:
     """I12: an -ING state in which nothing at all happens for a minute after the faults is stuck."""
-    s = o.now
-    if s is None or o.liveness_s is None or s.t_s < o.liveness_s + STUCK_S:
+    if o.liveness_s is None or s.t_s < o.liveness_s + STUCK_S or s.t_s - o.spoken_s <= STUCK_S:
         return None
     for run, state in o.states.items():
         if state in ACTING and run not in o.ended and s.t_s - max(o.spoken_s, o.liveness_s) > STUCK_S:
@@ -203,153 +224,21 @@ def nothing_is_stuck(o: Observer) -> str | None:
     return None
 
 
-EACH_SECOND: Mapping[str, Callable[[Observer], str | None]] = {
+EACH_SECOND: EachSecond = {
     "I1 inert heating": inert_heating,
     "I5b gas returns": gas_returns,
+    "bypass": bypass_opens,
     "over-temperature": over_temperature,
     "I2 off is off": off_is_off,
     "I2 oven off is off": oven_off_is_off,
     "I2 ended": ended_without_power,
     "G1 safe state": safe_state_is_whole,
+    "G1 contactor": contactor_opens,
+    "contactor at rest": contactor_rests,
     "G1 open sensor": open_sensor_heats_not,
     "oxygen": oxygen_heats_not,
     "cell limits": cell_within_limits,
     "I12 stuck": nothing_is_stuck,
-}
-
-
-# -- bytes -----------------------------------------------------------------------------------------
-
-
-def gas_is_never_commanded_away(o: Observer, role: str, asked: Asked, t_s: float) -> str | None:
-    """I5: no flow below protective_flow is commanded while the tube is above T_gas_off.
-
-    A blocked exhaust excuses, and so does the minute after it, in which what was stepped down for it comes back.
-    """
-    if role != "gas" or asked.what != "flow" or o.now is None or t_s - o.blocked_s < PERSON_S:
-        return None
-    hot = o.now.tube_c > T_GAS_OFF_C + TOLERANCE_K
-    if hot and asked.value < o.bounds.protective_sccm:
-        return f"{asked.value:.0f} sccm asked for at {o.now.tube_c:.0f} degC"
-    return None
-
-
-def intent_first(o: Observer, role: str, asked: Asked, t_s: float) -> str | None:
-    """I3: nothing energises without a row in the journal that allows it, nor beyond what it allows.
-
-    In the scan in which a lease ends or changes a last renewal of it may go out before.
-    """
-    if not asked.energises:
-        return None
-    allowed, lapsed = o.leases.get(role), o.lapsed.get(role)
-    if lapsed is not None and t_s - lapsed[1] < SCAN_S:
-        allowed = max(lapsed[0], allowed or 0.0)
-    if allowed is None:
-        return f"{role}: {asked.what} {asked.value:g} without an intent"
-    if asked.what == "setpoint" and asked.value > allowed + 0.06:
-        return f"{role}: setpoint {asked.value:g}, and {allowed:g} was intended"
-    return None
-
-
-def within_limits(o: Observer, role: str, asked: Asked, t_s: float) -> str | None:
-    """I4: nothing hotter or faster than protocol, bench and instrument allow."""
-    highest, fastest = o.bounds.target_c.get(role), o.bounds.ramp_k_per_min.get(role)
-    if asked.what == "setpoint" and highest is not None and asked.value > max(highest, 25.0) + 0.06:
-        return f"{role}: {asked.value:g} degC asked for, and {highest:g} is the highest of the protocol"
-    if asked.what == "rate" and fastest is not None and asked.value > fastest + 0.06:
-        return f"{role}: {asked.value:g} K/min asked for, and {fastest:g} is the fastest allowed"
-    return None
-
-
-def latched_stays_off(o: Observer, role: str, asked: Asked, t_s: float) -> str | None:
-    """I7: after a latched trip nothing energises the chamber until a person has cleared and reset it."""
-    if asked.energises and role == "furnace" and o.latched.get(o.bounds.tube):
-        return f"{asked.what} {asked.value:g} after {', '.join(sorted(o.latched[o.bounds.tube]))}"
-    return None
-
-
-def washed_before_heat(o: Observer, role: str, asked: Asked, t_s: float) -> str | None:
-    """I6: 8 tube volumes have really flowed since the last interruption before anything above T_inert is asked for."""
-    if role != "furnace" or asked.what != "setpoint" or asked.value <= T_INERT_C or role in o.heating:
-        return None
-    volumes = o.washed_cm3 / o.bounds.volume_cm3
-    return (
-        None if volumes >= 0.95 * PURGE_VOLUMES else f"{volumes:.1f} tube volumes before {asked.value:g} degC"
-    )
-
-
-ON_BYTES: Mapping[str, Callable[[Observer, str, Asked, float], str | None]] = {
-    "I5 gas commanded": gas_is_never_commanded_away,
-    "I3 intent first": intent_first,
-    "I4 limits": within_limits,
-    "I6 purge": washed_before_heat,
-    "I7 latched": latched_stays_off,
-}
-
-
-# -- what labctl says ------------------------------------------------------------------------------
-
-TABLE: Mapping[str, frozenset[str]] = {
-    "IDLE": frozenset({"RUNNING"}),
-    "RUNNING": frozenset({"PAUSING", "HOLDING", "STOPPING", "ABORTING", "COMPLETE"}),
-    "PAUSING": frozenset({"PAUSED", "HOLDING", "STOPPING", "ABORTING"}),
-    "PAUSED": frozenset({"RUNNING", "HOLDING", "STOPPING", "ABORTING"}),
-    "HOLDING": frozenset({"HELD", "STOPPING", "ABORTING"}),
-    "HELD": frozenset({"RESTARTING", "STOPPING", "ABORTING"}),
-    "RESTARTING": frozenset({"RUNNING", "HOLDING", "STOPPING", "ABORTING"}),
-    "STOPPING": frozenset({"STOPPED", "ABORTING"}),
-    "STOPPED": frozenset({"ABORTING", "IDLE"}),
-    "ABORTING": frozenset({"ABORTED"}),
-    "ABORTED": frozenset({"IDLE", "ABORTED"}),
-    "COMPLETE": frozenset({"IDLE"}),
-}
-"""ISA-88 as reliability 1.1 has it, with CLEAR in ABORTED."""
-
-
-def transitions_in_the_table(o: Observer, word: Said) -> str | None:
-    """I8: every change of a run's state is one of the table, from the state that it had."""
-    if word.kind != "state_changed":
-        return None
-    before, after = o.states.get(word.data["run"], "IDLE"), word.data["to"]
-    if word.data["from"] != before or after not in TABLE[before]:
-        return f"{word.data['run']}: {before} became {after} (says: from {word.data['from']})"
-    return None
-
-
-def an_end_is_cold_handed(o: Observer, word: Said) -> str | None:
-    """I2: a run ends only when nothing asks the furnace to heat any more.
-
-    One that may not have heard that it was to heat need not be switched off.
-    """
-    asked = "furnace" in o.heating and "furnace" not in o.unsure
-    if word.kind == "run_ended" and asked and not _forced(o):
-        return f"{word.data['end_state']}, and the furnace was not asked to be off"
-    return None
-
-
-def complete_is_true(o: Observer, word: Said) -> str | None:
-    """COMPLETE is said only when the sample really spent its soaks, near the temperature that the protocol says."""
-    if word.kind != "run_ended" or word.data["end_state"] != "COMPLETE":
-        return None
-    for target, band, hold_s in o.bounds.soaks:
-        spent = o.soaked_s[target, band]
-        if spent < 0.9 * hold_s:
-            return f"the sample was at {target:g} degC for {spent:.0f} s, wanted {hold_s:.0f} s"
-    return None
-
-
-def an_end_is_final(o: Observer, word: Said) -> str | None:
-    """A run ends once, and its end state never changes."""
-    if word.kind == "run_ended" and word.stream in o.ended:
-        return f"{word.stream} was {o.ended[word.stream]} and became {word.data['end_state']}"
-    return None
-
-
-ON_WORD: Mapping[str, Callable[[Observer, Said], str | None]] = {
-    "I8 transitions": transitions_in_the_table,
-    "I2 end": an_end_is_cold_handed,
-    "complete is true": complete_is_true,
-    "end state": an_end_is_final,
 }
 
 
@@ -371,4 +260,13 @@ def everything_is_safe(o: Observer) -> str | None:
     return None
 
 
-AT_END: Mapping[str, Callable[[Observer], str | None]] = {"I12 liveness": everything_is_safe}
+def every_request_has_one_outcome(o: Observer) -> str | None:
+    """I10: whatever anybody asked for was accepted or refused, once, and says who asked."""
+    last_s = o.now.t_s if o.now else 0.0
+    open_ones = [r for r, t_s in o.requests.items() if o.outcomes[r] != 1 and t_s < last_s - LATE_S]
+    return f"{open_ones[0]} has {o.outcomes[open_ones[0]]} outcomes" if open_ones else None
+
+
+AT_END: AtEnd = {"I12 liveness": everything_is_safe, "I10 one outcome": every_request_has_one_outcome}
+
+INVARIANTS = Invariants(EACH_SECOND, ON_BYTES, ON_WORD, ON_TELEMETRY, AT_END)

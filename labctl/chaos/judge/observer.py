@@ -13,24 +13,32 @@ from typing import Any, NamedTuple
 
 from labctl.chaos.judge.wire import Asked
 
-DEAF = (
+DEAF = frozenset({
     "drop", "refuse", "disconnect", "corrupt", "wrong_unit", "exception", "busy", "local_lock", "setpoints_ignored",
     "valve_hold", "power", "delay", "question_mark", "eeprom_worn", "swapped",
-)  # fmt: skip
+})  # fmt: skip
 """Faults under which an instrument may not hear, or not do, what it is asked."""
-
-
-MATTER = ("supply_lost", "exhaust_blocked", "leak", "cracked_tube", "opened", "heater_failed", "wrong_gas")
+MUTE = frozenset({"drop", "refuse", "power"})
+"""Faults under which nothing at all is heard of an instrument."""
+MATTER = frozenset({
+    "supply_lost", "exhaust_blocked", "leak", "cracked_tube", "opened", "heater_failed", "wrong_gas",
+})  # fmt: skip
 """Faults of matter: whatever they do, an instrument hears what it is asked and does it."""
 
 HOT_C = 105.0
 """Above it the tube needs gas: T_gas_off of the safety contract, and what thermometers may be off by."""
+LONGEST_S = 30.0
+"""Between two readings that bear each other out: three of an oven's."""
+ANY = "*"
+"""Of `Observer.blind`: whatever the instrument shows."""
+
+Acting = frozenset[tuple[str, str]]
 
 
 class Sample(NamedTuple):
     """What is really the case in one second. Powers in W, temperatures in degC, flow in sccm, oxygen in ppm.
 
-    acting: (role, kind) of the faults that act now.
+    contactor: the furnace may have power. acting: (role, kind) of the faults that act now.
     """
 
     t_s: float
@@ -43,7 +51,8 @@ class Sample(NamedTuple):
     oven_c: float
     cell_v: float
     cell_a: float
-    acting: frozenset[tuple[str, str]] = frozenset()
+    contactor: bool = True
+    acting: Acting = frozenset()
 
 
 class Said(NamedTuple):
@@ -55,6 +64,16 @@ class Said(NamedTuple):
     data: Mapping[str, Any]
 
 
+class Seen(NamedTuple):
+    """What labctl's telemetry holds of one signal: whose, which, its value, whether it is called good, when sampled."""
+
+    role: str
+    signal: str
+    value: float | None
+    good: bool
+    t_s: float
+
+
 class Violation(NamedTuple):
     """Something that must never happen did."""
 
@@ -63,12 +82,21 @@ class Violation(NamedTuple):
     what: str
 
 
+class Soak(NamedTuple):
+    """A step that soaks: by which heater, within how many K of which temperatures."""
+
+    role: str
+    band_k: float
+    targets_c: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What protocol and bench allow, as plain numbers.
+    """What protocols and bench allow, as plain numbers.
 
-    target_c, ramp_k_per_min: by role. soaks: (target, band in K, hold in s) of each inert soak. names: role of each
-    instrument. tube: name of the chamber. contactor: labctl can interrupt the furnace's power by an I/O module.
+    target_c, ramp_k_per_min: by role. soaks: (target, band in K, hold in s) of each inert soak; steps: every step
+    that soaks, by its id. names: role of each instrument. chambers: name of the chamber by role.
+    contactor, bypass: labctl can interrupt the furnace's power, and open a second way for its gas, by an I/O module.
     """
 
     names: Mapping[str, str]
@@ -77,86 +105,136 @@ class Bounds:
     soaks: tuple[tuple[float, float, float], ...]
     protective_sccm: float
     volume_cm3: float
-    tube: str = "tube"
+    chambers: Mapping[str, str] = field(default_factory=lambda: {"furnace": "tube", "oven": "drying-oven"})
+    steps: Mapping[str, Soak] = field(default_factory=dict)
     contactor: bool = False
+    bypass: bool = False
+
+    @property
+    def tube(self) -> str:
+        """Name of the furnace's chamber."""
+        return self.chambers["furnace"]
+
+
+EachSecond = Mapping[str, Callable[["Observer", Sample], str | None]]
+OnBytes = Mapping[str, Callable[["Observer", str, Asked, float], str | None]]
+OnWord = Mapping[str, Callable[["Observer", Said], str | None]]
+OnTelemetry = Mapping[str, Callable[["Observer", Seen], str | None]]
+AtEnd = Mapping[str, Callable[["Observer"], str | None]]
+
+
+class Invariants(NamedTuple):
+    """By name; each returns what is wrong, or None."""
+
+    each_second: EachSecond
+    on_bytes: OnBytes
+    on_word: OnWord
+    on_telemetry: OnTelemetry
+    at_end: AtEnd
 
 
 @dataclass(slots=True)
 class Observer:
-    """Told everything in the order in which it happens: `asked`, `said` and, at the end of each second, `lived`.
+    """Told everything in the order in which it happens, it remembers what invariants read, and asks them.
 
-    each_second, on_bytes, on_word, at_end: the invariants, by name; each returns what is wrong, or None. They read:
-
+    By `requested`, `asked`, `said`, `read` and, at the end of each second, `lived`.
     now: the newest sample. flow_sccm: last asked for on the wire. heating: by role, the highest setpoint asked for on
-    the wire since the heater was last asked to be off. off_s: by role, when that was last asked.
+    the wire since the heater was last asked to be off. unsure: roles that were last asked to heat while they may not
+    have heard. off_s: by role, when it was last asked to be off. contactor_s, bypass_s: when the one was last asked to
+    open, and the other.
+    ours: chambers that labctl heats, or has not seen cold since.
     leases: by role, what the journal allows; lapsed: what it last allowed, until when. latched: guards that have
-    tripped, by chamber. states: of runs. washed_cm3: true volume since the last interruption.
-    soaked_s: seconds that the sample really spent at each soak, by (target, band). safe_s: when the hot tube was last
-    begun to be made safe; ended_s: when a run ended; blocked_s: when
-    the exhaust was last blocked. deaf_s: by role, when its wire or itself was last
-    disturbed. past: faults so far.
-    unsure: roles that were last asked to heat while they may not have heard.
+    tripped, by chamber. states: of runs. taken: by run, the chambers that it took. ended: end states.
+    washed_cm3: true volume since the last interruption. soaked_s: seconds that the sample really spent at each soak of
+    this run.
+    counted_s: by (role, target, band), seconds for which telemetry shows it there since its step began.
+    safe_s: when the hot tube was last begun to be made safe; opens_s: when a trip began that opens the contactor;
+    ended_s: when a run of the furnace ended; blocked_s: when the exhaust was last blocked.
+    deaf_now, deaf_s: roles whose wire or self is disturbed, and when it last was.
+    blind: by (role, signal), since when nobody can know it. outcomes: by request, how many it has.
     """
 
     bounds: Bounds
-    each_second: Mapping[str, Callable[[Observer], str | None]]
-    on_bytes: Mapping[str, Callable[[Observer, str, Asked, float], str | None]]
-    on_word: Mapping[str, Callable[[Observer, Said], str | None]]
-    at_end: Mapping[str, Callable[[Observer], str | None]]
+    invariants: Invariants
 
     now: Sample | None = None
     flow_sccm: float = 0.0
     heating: dict[str, float] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
     off_s: dict[str, float] = field(default_factory=dict)
+    contactor_s: float = -math.inf
+    bypass_s: float = -math.inf
+    asked_flows: list[tuple[float, float]] = field(default_factory=list)
+    ours: set[str] = field(default_factory=set)
     leases: dict[str, float] = field(default_factory=dict)
     lapsed: dict[str, tuple[float, float]] = field(default_factory=dict)
     latched: dict[str, set[str]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    taken: dict[str, set[str]] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     washed_cm3: float = 0.0
     soaked_s: Counter[tuple[float, float]] = field(default_factory=Counter)
-    unsure: set[str] = field(default_factory=set)
-    past: set[tuple[str, str]] = field(default_factory=set)
+    counted_s: dict[tuple[str, float, float], float] = field(default_factory=dict)
+    safe_s: float | None = None
+    opens_s: float | None = None
+    ended_s: float | None = None
+    blocked_s: float = -math.inf
+    deaf_now: frozenset[str] = frozenset()
+    deaf_s: dict[str, float] = field(default_factory=dict)
+    blind: dict[tuple[str, str], float] = field(default_factory=dict)
+    requests: dict[str, float] = field(default_factory=dict)
+    outcomes: Counter[str] = field(default_factory=Counter)
     spoken_s: float = 0.0
     liveness_s: float | None = None
     checks: int = 0
     violations: list[Violation] = field(default_factory=list)
-    asked_flows: list[tuple[float, float]] = field(default_factory=list)
-    safe_s: float | None = None
-    ended_s: float | None = None
-    blocked_s: float = -math.inf
-    deaf_s: dict[str, float] = field(default_factory=dict)
-    words: list[Said] = field(default_factory=list)
     _since: dict[str, float] = field(default_factory=dict)
+    _read_s: dict[str, float] = field(default_factory=dict)
+    _acting: Acting = frozenset()
     _dry_s: float = 0.0
     _broken: set[str] = field(default_factory=set)
 
     # -- what happens ------------------------------------------------------------------------------
 
+    def requested(self, request: str, t_s: float) -> None:
+        """Somebody put a request into the inbox."""
+        self.requests.setdefault(request, t_s)
+
     def asked(self, instrument: str, requests: list[Asked], t_s: float) -> None:
         """Bytes went out that ask an instrument for this."""
         role = self.bounds.names[instrument]
         for request in requests:
-            for name, judge in self.on_bytes.items():
+            for name, judge in self.invariants.on_bytes.items():
                 self._judge(name, judge(self, role, request, t_s), t_s)
             self._remember(role, request, t_s)
 
     def said(self, word: Said) -> None:
         """Labctl wrote a row into its journal."""
-        for name, judge in self.on_word.items():
+        for name, judge in self.invariants.on_word.items():
             self._judge(name, judge(self, word), word.t_s)
         self.spoken_s = word.t_s
-        self.words.append(word)
         _FACTS.get(word.kind, _nothing)(self, word)
+
+    def read(self, seen: Seen) -> None:
+        """Telemetry has a new row; this is what it says of one signal. Only what is looked for need be told."""
+        for name, judge in self.invariants.on_telemetry.items():
+            self._judge(name, judge(self, seen), seen.t_s)
+        if seen.signal != "temperature" or seen.value is None or not seen.good:
+            return
+        before = self._read_s.get(seen.role)
+        self._read_s[seen.role] = seen.t_s
+        if before is not None and seen.t_s - before <= LONGEST_S:
+            for soak in self.counted_s:
+                role, target, band_k = soak
+                if role == seen.role and abs(seen.value - target) <= band_k:
+                    self.counted_s[soak] += seen.t_s - before
 
     def lived(self, sample: Sample) -> None:
         """One second of the plant is over."""
         self.now = sample
-        self.past |= sample.acting
-        if sample.acting:
-            if ("gas", "exhaust_blocked") in sample.acting:
-                self.blocked_s = sample.t_s
-            self.deaf_s.update({role: sample.t_s for role, kind in sample.acting if kind not in MATTER})
+        acting = sample.acting
+        if acting or self._acting:
+            self._disturbed(sample)
         if sample.flow_sccm < 0.5 * self.bounds.protective_sccm:
             self._dry_s += 1.0
         else:
@@ -166,24 +244,28 @@ class Observer:
         else:
             self.washed_cm3 += sample.flow_sccm / 60.0
         for target, band, _ in self.bounds.soaks:
-            if abs(sample.sample_c - target) <= band:
+            if -band <= sample.sample_c - target <= band:
                 self.soaked_s[target, band] += 1
-        for name, judge in self.each_second.items():
-            self._judge(name, judge(self), sample.t_s)
+        each = self.invariants.each_second
+        self.checks += len(each)
+        for name, judge in each.items():
+            found = judge(self, sample)
+            if found is not None:
+                self._accuse(name, found, sample.t_s)
 
     def over(self) -> None:
         """Nothing happens any more."""
-        for name, judge in self.at_end.items():
+        for name, judge in self.invariants.at_end.items():
             self._judge(name, judge(self), self.now.t_s if self.now else 0.0)
 
     # -- what invariants ask -----------------------------------------------------------------------
 
     def lasting(self, key: str, condition: bool) -> float:
         """For how many seconds `condition` has held without a break."""
-        assert self.now is not None
         if not condition:
             self._since.pop(key, None)
             return 0.0
+        assert self.now is not None
         return self.now.t_s - self._since.setdefault(key, self.now.t_s)
 
     def is_lasting(self, key: str) -> bool:
@@ -192,11 +274,15 @@ class Observer:
 
     def deaf(self, role: str) -> bool:
         """Whether what is asked of an instrument may not reach it, or not be carried out."""
-        return self.acts(role, *DEAF)
+        return role in self.deaf_now
 
-    def acts(self, role: str, *kinds: str) -> bool:
-        """Whether one of these faults acts now."""
-        return self.now is not None and any((role, kind) in self.now.acting for kind in kinds)
+    def heard(self, role: str, since_s: float) -> bool:
+        """Whether an instrument was undisturbed from shortly before that moment on."""
+        return self.deaf_s.get(role, -math.inf) < since_s
+
+    def acts(self, role: str, kind: str) -> bool:
+        """Whether this fault acts now."""
+        return (role, kind) in self._acting
 
     def accuse(self, name: str, what: str) -> None:
         """Something was wrong that the observer is told of."""
@@ -204,11 +290,36 @@ class Observer:
 
     def _judge(self, name: str, found: str | None, t_s: float) -> None:
         self.checks += 1
-        if found is not None and name not in self._broken:
+        if found is not None:
+            self._accuse(name, found, t_s)
+
+    def _accuse(self, name: str, found: str, t_s: float) -> None:
+        if name not in self._broken:
             self._broken.add(name)
             self.violations.append(Violation(name, t_s, found))
 
+    def _disturbed(self, sample: Sample) -> None:
+        """Take in which faults act."""
+        acting = sample.acting
+        if acting is not self._acting and acting != self._acting:
+            self._acting = acting
+            self.deaf_now = frozenset(role for role, kind in acting if kind in DEAF)
+            dark = {(role, ANY) for role, kind in acting if kind in MUTE}
+            dark |= {(role, BROKEN[role, kind]) for role, kind in acting if (role, kind) in BROKEN}
+            self.blind = {one: self.blind.get(one, sample.t_s) for one in dark}
+        for role, kind in acting:
+            if kind not in MATTER:
+                self.deaf_s[role] = sample.t_s
+            elif kind == "exhaust_blocked":
+                self.blocked_s = sample.t_s
+
     def _remember(self, role: str, request: Asked, t_s: float) -> None:
+        if request.what in ("contactor", "bypass"):
+            if request.what == "contactor" and not request.value:
+                self.contactor_s = t_s
+            elif request.what == "bypass" and request.value:
+                self.bypass_s = t_s
+            return
         if request.energises and self.deaf(role):
             self.unsure.add(role)
         elif request.energises:
@@ -225,24 +336,43 @@ class Observer:
                 self.off_s[role] = t_s
 
 
+BROKEN: Mapping[tuple[str, str], str] = {
+    ("furnace", "sensor_open"): "temperature",
+    ("oven", "sensor_open"): "temperature",
+    ("analyser", "cell_failed"): "oxygen",
+}
+"""Faults by which a signal cannot be known: the instrument itself says so."""
+
+OPENS_CONTACTOR = frozenset({"over_temperature", "stuck_heater", "limiter", "estop_contact"})
+"""Trips after which the heater's own controller is not trusted (safety contract, sections 1 and 2)."""
+
+
 def _intent(o: Observer, word: Said) -> None:
-    role = o.bounds.names[word.data["instrument"]]
-    if role in o.leases and word.data["verb"] != "set_flow":
+    role, verb, args = o.bounds.names[word.data["instrument"]], word.data["verb"], word.data["args"]
+    if role in o.leases and verb != "set_flow":
         o.lapsed[role] = (o.leases[role], word.t_s)
-    match word.data["verb"]:
+    match verb:
         case "heat":
-            o.leases[role] = word.data["args"]["target_c"]
+            o.ours.add(word.data["chamber"])
+            o.leases[role] = args["target_c"]
         case "source":
-            o.leases[role] = word.data["args"]["voltage_v"]
+            o.leases[role] = args["voltage_v"]
         case "stir":
-            o.leases[role] = word.data["args"]["speed_rpm"]
-        case "heat_off" | "open_circuit" | "stir_off" if role != "stirrer" or word.data["verb"] == "stir_off":
+            o.leases[role] = args["speed_rpm"]
+        case "set_output" if args["name"] == "contactor" and args["on"]:
+            o.leases[role] = 1.0
+        case "set_output" if args["name"] == "contactor":
+            o.leases.pop(role, None)
+        case "heat_off" | "open_circuit" | "stir_off" if role != "stirrer" or verb == "stir_off":
             o.leases.pop(role, None)
 
 
 def _tripped(o: Observer, word: Said) -> None:
+    chamber = word.data["chamber"]
     if word.data["latched"]:
-        o.latched.setdefault(word.data["chamber"], set()).add(word.data["guard"])
+        o.latched.setdefault(chamber, set()).add(word.data["guard"])
+        if chamber == o.bounds.tube and word.data["guard"] in OPENS_CONTACTOR:
+            o.opens_s = word.t_s
 
 
 def _trips_reset(o: Observer, word: Said) -> None:
@@ -253,15 +383,37 @@ def _state_changed(o: Observer, word: Said) -> None:
     o.states[word.data["run"]] = word.data["to"]
 
 
+def _chamber_taken(o: Observer, word: Said) -> None:
+    if word.data["chamber"] == o.bounds.tube:
+        o.soaked_s.clear()
+    o.taken.setdefault(word.data["run"], set()).add(word.data["chamber"])
+
+
+def _step_started(o: Observer, word: Said) -> None:
+    soak = o.bounds.steps.get(word.data["id"])
+    if soak is not None:
+        for target in soak.targets_c:
+            o.counted_s[soak.role, target, soak.band_k] = 0.0
+
+
+def _chamber_cold(o: Observer, word: Said) -> None:
+    o.ours.discard(word.data["chamber"])
+
+
 def _run_ended(o: Observer, word: Said) -> None:
     o.ended[word.stream] = word.data["end_state"]
-    o.ended_s = word.t_s
+    if o.bounds.tube in o.taken.get(word.stream, ()):
+        o.ended_s = word.t_s
 
 
 def _safe_started(o: Observer, word: Said) -> None:
     hot = o.now is not None and o.now.tube_c > HOT_C
     if word.data["chamber"] == o.bounds.tube and hot and "ramp_down" not in word.data["items"]:
         o.safe_s = word.t_s
+
+
+def _request(o: Observer, word: Said) -> None:
+    o.outcomes[word.data["request"]] += 1
 
 
 def _nothing(o: Observer, word: Said) -> None:
@@ -273,6 +425,10 @@ _FACTS: Mapping[str, Callable[[Observer, Said], None]] = {
     "tripped": _tripped,
     "trips_reset": _trips_reset,
     "state_changed": _state_changed,
+    "chamber_taken": _chamber_taken,
+    "chamber_cold": _chamber_cold,
+    "step_started": _step_started,
     "run_ended": _run_ended,
     "safe_started": _safe_started,
+    "request": _request,
 }

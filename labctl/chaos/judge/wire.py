@@ -18,7 +18,8 @@ class Asked(NamedTuple):
     """What one request asks for.
 
     what: "setpoint" (degC), "output" (%), "automatic", "manual", "rate" (K/min), "flow" (sccm), "source" (V),
-    "stir" (rpm), "off", "close" or "open" (a contact of the I/O module). value: the number, 0 where there is none.
+    "stir" (rpm), "off", "contactor" and "bypass" (of the I/O module: 1 closes the one, opens the other), "beacon".
+    value: the number, 0 where there is none.
     """
 
     what: str
@@ -29,7 +30,7 @@ class Asked(NamedTuple):
         """Whether carrying it out could put energy into a chamber."""
         if self.what == "setpoint":
             return self.value > OFF_C
-        return self.what in ("output", "source") and self.value > 0.0
+        return self.what in ("output", "source", "contactor") and self.value > 0.0
 
 
 Decoder = Callable[[bytes], list[Asked]]
@@ -100,12 +101,27 @@ def ika(request: bytes) -> list[Asked]:
     return [Asked("output", 100.0)] if request == b"START_1 \r\n" else []
 
 
+_COILS = {0: "contactor", 1: "bypass", 2: "beacon"}
+_OFF, _ON = b"\x00\x00", b"\xff\x00"
+_BYPASS = 1
+
+
+def io(request: bytes) -> list[Asked]:
+    """Outputs of an I/O module: Modbus TCP, function 5. The bypass is open without current."""
+    if len(request) != 12 or request[7] != 5 or request[10:] not in (_OFF, _ON):
+        return []
+    (coil,) = struct.unpack_from(">H", request, 8)
+    on = request[10:] == _ON
+    return [Asked(_COILS[coil], float(on is not (coil == _BYPASS)))] if coil in _COILS else []
+
+
 DECODERS: Mapping[str, Decoder] = {
     "eurotherm": eurotherm,
     "binder": binder,
     "alicat": alicat,
     "keithley": keithley,
     "ika": ika,
+    "io": io,
 }
 """By driver. The bytes of an instrument without one are not judged; what it does shows in the plant's truth."""
 
