@@ -6,7 +6,9 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+
+from labctl.bench.site import ASSUMED_HOURS, Price, WorkingHours, read_prices
 
 
 class Model(BaseModel):
@@ -93,6 +95,7 @@ class Supply(Model):
     """A gas supply: what it is and how much it held, in normal litres.
 
     full_bar: the pressure at which it holds so much. gauge: the signal of an I/O module that reads its pressure.
+    reserve_bar: what is to be left in it when it is changed; a plan that takes more warns.
     """
 
     gas: str
@@ -100,6 +103,7 @@ class Supply(Model):
     feeds: tuple[str, ...] = ()
     full_bar: float | None = Field(default=None, gt=0.0)
     gauge: str | None = None
+    reserve_bar: float | None = Field(default=None, ge=0.0, exclude_if=_absent)
 
 
 class RuleSetting(Model):
@@ -110,14 +114,16 @@ class RuleSetting(Model):
     by: str | None = Field(default=None, min_length=1)
 
 
-def _none_set(rules: object) -> bool:
-    return not rules
+def _none_set(of: object) -> bool:
+    return not of
 
 
 class Bench(Model):
     """A whole bench. Instruments and chambers are named by the keys.
 
     rules: those that this site tightens or waives, by their names.
+    working_hours: when somebody is there, as in `Mon-Thu 08:00-18:00, Fri 08:00-14:00`; see `hours`.
+    prices: of electricity and of gases, as in `{electricity: 0.30 EUR/kWh, nitrogen: 12 EUR/m3}`; see `priced`.
     backdoor: of the simulator that serves all its instruments over real links, on this machine; see `simulated`.
     """
 
@@ -128,9 +134,34 @@ class Bench(Model):
     supplies: dict[str, Supply] = Field(default_factory=dict)
     rules: dict[str, RuleSetting] = Field(default_factory=dict, exclude_if=_none_set)
     ambient_c: float = 22.0
+    working_hours: str | None = Field(default=None, exclude_if=_absent)
+    prices: dict[str, str] = Field(default_factory=dict, exclude_if=_none_set)
     backdoor: str | None = Field(default=None, pattern=r"^tcp://127\.0\.0\.1:[0-9]{1,5}$")
 
     _claimed_at: float | None = PrivateAttr(default=None)
+
+    @field_validator("working_hours")
+    @classmethod
+    def _are_hours(cls, text: str | None) -> str | None:
+        if text is not None:
+            WorkingHours.parse(text)
+        return text
+
+    @field_validator("prices")
+    @classmethod
+    def _are_prices(cls, written: dict[str, str]) -> dict[str, str]:
+        read_prices(written)
+        return written
+
+    @property
+    def hours(self) -> WorkingHours:
+        """When somebody is there: as written, or as assumed where the file does not say."""
+        return WorkingHours.parse(self.working_hours or ASSUMED_HOURS)
+
+    @property
+    def priced(self) -> dict[str, Price]:
+        """What a kWh (`electricity`) and a normal litre of a gas (`N2`) cost, where the file says so."""
+        return read_prices(self.prices)
 
     @property
     def in_process(self) -> bool:
@@ -160,8 +191,10 @@ class Bench(Model):
 
     @property
     def identity(self) -> str:
-        """SHA-256 over what can change the outcome: not addresses, contents of cylinders, titles."""
-        data = self.model_dump(mode="json", exclude={"title", "supplies", "backdoor"})
+        """SHA-256 over what can change the outcome: not addresses, contents of cylinders, titles, prices, hours."""
+        data = self.model_dump(
+            mode="json", exclude={"title", "supplies", "backdoor", "prices", "working_hours"}
+        )
         for instrument in data["instruments"].values():
             del instrument["address"]
             instrument.pop("calibration_due", None)

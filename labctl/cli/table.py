@@ -12,6 +12,7 @@ from labctl.cli.values import (
     file,
     folder,
     mass,
+    moment,
     named_value,
     positive_number,
     reading,
@@ -144,9 +145,23 @@ COMMANDS: tuple[Command, ...] = (
         "plan",
         "forecast a run: hours, gas, energy, and when somebody is needed",
         "labctl.cli.plan:main",
-        (PROTOCOL, PARAMETERS, PLAN_BENCH, JSON),
+        (
+            PROTOCOL,
+            PARAMETERS,
+            option("--start", metavar="TIME", type=moment, help="begin then (default: now)"),
+            option(
+                "--finish", metavar="TIME", type=moment, help="end by then: says when to begin at the latest"
+            ),
+            option("--html", metavar="FILE", type=file, help="also write the timeline as a page"),
+            PLAN_BENCH,
+            JSON,
+        ),
         group="Prepare",
-        examples=("labctl plan 3dp-nvp-c -p pyrolysis_temperature='900 degC'",),
+        examples=(
+            "labctl plan 3dp-nvp-c -p pyrolysis_temperature='900 degC'",
+            "labctl plan 3dp-nvp-c --start '2026-01-05 09:00' --html plan.html",
+            "labctl plan 3dp-nvp-c --finish '2026-01-09 12:00' --bench .",
+        ),
     ),
     Command(
         "recipe",

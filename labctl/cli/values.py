@@ -8,6 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -49,6 +50,19 @@ def duration(text: str) -> float:
     except QuantityError as error:
         raise ArgumentTypeError(str(error)) from None
     return seconds
+
+
+def moment(text: str) -> datetime:
+    """A time by the clock on the wall, as in `2026-01-05 09:00`; with an offset it becomes that of this machine."""
+    from datetime import datetime
+
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no time; write it as in '2026-01-05 09:00'") from None
+    if not 2000 <= when.year < 2200:
+        raise ArgumentTypeError(f"{text!r} is not of this age")
+    return when.astimezone().replace(tzinfo=None) if when.tzinfo else when
 
 
 def folder(text: str) -> Path:

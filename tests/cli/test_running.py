@@ -130,10 +130,13 @@ def test_a_person_is_wanted_in_the_row_of_the_step_that_wants_them(here: Path, l
         "  - {id: rest, wait: {for: 30 min}}\n"
         "  - {id: pour, manual: {do: Pour it out}}\n"
     )
-    code, out, said = labctl("plan", "two.yaml", "--bench", "small")
+    code, out, said = labctl("plan", "two.yaml", "--bench", "small", "--start", "2026-01-05 09:00")
     assert code == 0, said
-    rows = [line.split(maxsplit=4) for line in out.splitlines() if line.startswith(" 0:")]
-    assert [row[2:] for row in rows] == [["rest", "wait"], ["pour", "manual", "Pour it out"]]
+    rows = [line.split(maxsplit=6) for line in out.splitlines() if line.startswith("Mon ")]
+    assert [row[1:4:2] + row[4:] for row in rows] == [
+        ["09:00", "09:30", "rest", "wait", "Start the run"],
+        ["09:30", "09:30", "pour", "manual", "Pour it out"],
+    ]
 
 
 def test_a_plan_says_what_a_run_takes(here: Path, labctl: Labctl) -> None:
