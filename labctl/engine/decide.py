@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from labctl.engine import alarms, procedure, returns, safe, supervisor
+from labctl.engine import alarms, procedure, reconcile, returns, safe, supervisor
 from labctl.engine.context import Context
 from labctl.engine.evolve import with_tally
 from labctl.engine.machine import ACTING
@@ -81,6 +81,9 @@ def decide(context: Context, state: BenchState, inputs: Inputs) -> Decision:
     for rig in context.rooms:
         if not any(one is rig for one in in_use):
             supervisor.look_around(scan, rig)
+    for name, chamber in scan.state.chambers.items():
+        if chamber.unaudited and not any(one.name == name for one in in_use):
+            reconcile.audit_again(scan, context.rigs[name])
     if scan.state.alarms:
         alarms.advance(scan)
     for run_id in scan.state.runs:

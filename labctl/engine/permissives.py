@@ -9,7 +9,7 @@ from labctl.engine import procedure, reserve, services
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
-from labctl.engine.steps.gas import flow_proven, is_washed_again, note_proof
+from labctl.engine.steps.gas import flow_proven, is_washed_again, note_proof, why_not_proven
 from labctl.model.limits import limit
 from labctl.protocol.plan import Heat
 
@@ -35,6 +35,19 @@ def missing(scan: Scan, run: RunState, step: Heat, rig: Rig) -> list[Missing]:
     return [one for look in _PERMISSIVES for one in look(scan, run, step, rig)]
 
 
+def lacks_proof(scan: Scan, step: Heat, rig: Rig) -> bool:
+    """The step heats above T_inert in an inert tube whose oxygen is not proven washed out."""
+    needs = step.atmosphere == "inert" and max(s.target_c for s in step.segments) > limit("T_inert")
+    return needs and not scan.state.chambers[rig.name].purged
+
+
+def washing_s(step: Heat, rig: Rig) -> float:
+    """How long the purge may take to be proven anew under the gas of a step: twice its forecast."""
+    flow_sccm = step.under.flow_sccm if step.under else rig.protective_sccm
+    washed_s = limit("purge_volumes") * rig.volume_cm3 / flow_sccm * 60.0
+    return 2.0 * washed_s + limit("purge_oxygen_for")
+
+
 def wait(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig, lacking: list[Missing]) -> None:
     """Say after a while what a step waits for, alarm when it takes long, and hold in the end."""
     waited = scan.now - state.phase_s
@@ -42,13 +55,17 @@ def wait(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig, lack
     names = [one.name for one in lacking]
     if waited >= limit("permissive_told") and names != state.data.get("waits_for"):
         scan.emit("step_waits", {"id": step.id, "waits_for": names, "why": "; ".join(reasons)}, run.run_id)
-    # a purge proof may take hours by its nature; the step's own time-out bounds it
+    # a purge proof may take hours by its nature; it is bounded by twice its forecast
     others = [reason for reason, one in zip(reasons, lacking, strict=True) if one.name != "purge_proof"]
     if others and waited >= limit("permissive_alarm"):
         message = f"{step.id} waits to heat {rig.name} for {waited / 60.0:.0f} min: {'; '.join(others)}"
         scan.alarm(_alarm(step, rig), True, message, run=run.run_id)
     if others and waited >= limit("permissive_held"):
         procedure.fault(scan, run.run_id, f"{step.id} may not heat: {'; '.join(others)}", hold="maintain")
+    elif not others and waited >= washing_s(step, rig):
+        flow_sccm = scan.state.chambers[rig.name].flow_sccm
+        why = why_not_proven(scan, rig, step.id, flow_sccm, limit("purge_oxygen"), waited)
+        procedure.fault(scan, run.run_id, why, hold="maintain")
 
 
 def granted(scan: Scan, run: RunState, step: Heat, rig: Rig) -> None:
@@ -101,8 +118,7 @@ def _atmosphere(scan: Scan, run: RunState, step: Heat, rig: Rig) -> Iterator[Mis
         shown = "not measured" if flow is None else f"{flow:.0f} sccm"
         yield Missing("run_flow", f"{shown}, protective flow is {rig.protective_sccm:.0f} sccm")
         return
-    needs_proof = max(segment.target_c for segment in step.segments) > limit("T_inert")
-    if needs_proof and not scan.state.chambers[rig.name].purged:
+    if lacks_proof(scan, step, rig):
         if not is_washed_again(scan, rig):
             yield Missing("purge_proof", "oxygen is not proven washed out")
             return

@@ -23,11 +23,16 @@ def obstacle(scan: Scan, run: RunState) -> str | None:
     for rig in procedure.rigs_of(scan, run.run_id):
         chamber = scan.state.chambers[rig.name]
         for name in chamber.unaudited:
-            return f"{name} came back from a reset and has not passed its audit since"
+            return not_audited(name)
         told = scan.state.alarms.get(f"{rig.name}/panel_change", {}).get("active")
         for one in differences(scan, rig, chamber) if told else ():
             return f"{one}; adopt it (with a reason) or restore it first"
     return None
+
+
+def not_audited(instrument: str) -> str:
+    """Why nothing heats with it."""
+    return f"{instrument} came back from a reset and has not passed its audit since"
 
 
 def audit_again(scan: Scan, rig: Rig) -> None:

@@ -159,6 +159,9 @@ def _cannot_start(scan: Scan, run: RunState) -> str | None:
         return f"{run.run_id} ended {run.end_state}; submit it anew"
     if scan.estopped:
         return "the e-stop is set; `labctl clear` it first"
+    for name in chambers_of(scan, run.plan_hash):
+        for instrument in scan.state.chambers[name].unaudited:
+            return reconcile.not_audited(instrument)
     return _busy(scan, run.plan_hash) or _barred(scan, run.plan_hash)
 
 

@@ -213,6 +213,31 @@ def test_a_controller_that_comes_back_otherwise_is_held_cold_at_once_and_audited
     assert hands.tube.lease is not None
 
 
+def test_nothing_is_started_with_a_controller_that_was_reset_and_not_audited_since() -> None:
+    hands = hot()
+    flags(hands)
+    hands.go(3.0)
+    hands.outcome["audit"] = "failed"
+    flags(hands, manual=1.0)
+    hands.until(lambda: hands.tube.unaudited == ("furnace",), 10.0)
+    flags(hands)
+    hands.at(22.0)
+    assert hands.ask("abort")[1]
+    hands.until(lambda: hands.tube.custody is None and hands.run.end_state is not None, 10_000.0)
+    assert hands.plan is not None
+    assert hands.ask("submit", None, run="run-2", plan=hands.plan.plan_hash)[1]
+    assert hands.ask("start", "run-2") == (
+        "refused: furnace came back from a reset and has not passed its audit since",
+        False,
+    )
+    asked = len(hands.sent("audit"))
+    hands.go(300.0)
+    assert len(hands.sent("audit")) >= asked + 4, "it is asked again though nothing is in use"
+    hands.outcome.clear()
+    hands.until(lambda: not hands.tube.unaudited, 120.0)
+    assert hands.ask("start", "run-2")[1]
+
+
 def test_a_lease_that_lapsed_because_nobody_reached_the_controller_is_no_reset() -> None:
     hands = hot()
     flags(hands)

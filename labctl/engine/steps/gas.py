@@ -114,7 +114,9 @@ def purge(scan: Scan, run: RunState, state: StepState, step: Purge, rig: Rig) ->
                 scan.finish(run, state, oxygen_ppm=oxygen, volumes=volumes, litres=litres)
                 return
     if scan.now - state.entered_s > step.timeout_s:
-        procedure.fault(scan, run.run_id, _why_not(scan, step, rig), hold="maintain")
+        below = step.oxygen_below_ppm
+        why = why_not_proven(scan, rig, step.id, step.flow_sccm, below, step.timeout_s)
+        procedure.fault(scan, run.run_id, why, hold="maintain")
 
 
 def note_proof(scan: Scan, rig: Rig, run_id: str) -> tuple[float | None, float]:
@@ -154,15 +156,18 @@ def _is_proven(scan: Scan, step: Purge, rig: Rig) -> bool:
     return below and since is not None and scan.now - since >= stable
 
 
-def _why_not(scan: Scan, step: Purge, rig: Rig) -> str:
-    oxygen = scan.good(rig, step.analyser, "oxygen")
+def why_not_proven(
+    scan: Scan, rig: Rig, step_id: str, flow_sccm: float, below_ppm: float, after_s: float
+) -> str:
+    """What a purge that takes too long has come to, and the leak that this would be."""
+    oxygen = scan.good(rig, rig.analyser, "oxygen")
     if oxygen is None:
-        return f"{step.id}: no good oxygen reading; purge not proven after {step.timeout_s / 60:.0f} min"
+        return f"{step_id}: no good oxygen reading; purge not proven after {after_s / 60:.0f} min"
     # the floor of a washed tube is leak x 20.95 % / flow (reference domain 3.3, derived)
-    leak = oxygen * step.flow_sccm / AIR_OXYGEN_PPM
+    leak = oxygen * flow_sccm / AIR_OXYGEN_PPM
     return (
-        f"{step.id}: {oxygen:.0f} ppm oxygen after {step.timeout_s / 60:.0f} min, wanted below "
-        f"{step.oxygen_below_ppm:.0f} ppm; a floor like this is an air leak of about {leak:.2f} sccm"
+        f"{step_id}: {oxygen:.0f} ppm oxygen after {after_s / 60:.0f} min, wanted below "
+        f"{below_ppm:.0f} ppm; a floor like this is an air leak of about {leak:.2f} sccm"
     )
 
 

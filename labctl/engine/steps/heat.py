@@ -25,9 +25,9 @@ def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> N
             if len(state.data.get("soaks", ())) == len(step.segments):
                 _end_heating(scan, run, state, step, rig)
             elif set_flow_if_needed(scan, run, step.id, step.under, rig):
-                scan.phase(run, state, "gas")
+                scan.phase(run, state, "gas", **_washing(scan, state, step, rig))
             else:
-                scan.phase(run, state, "permissives")
+                scan.phase(run, state, "permissives", **_washing(scan, state, step, rig))
         case "gas":
             if confirmed(scan, rig, state):
                 scan.phase(run, state, "permissives")
@@ -47,9 +47,21 @@ def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> N
             _soak(scan, run, state, step, rig)
         case "leave":
             _leave(scan, run, state, step, rig)
-    if state.phase != "leave" and scan.now - state.entered_s > step.timeout_s:
+    if state.phase != "leave" and scan.now - state.entered_s > _bound_s(state, step):
         reason = f"{step.id}: still in {state.phase} after {step.timeout_s / 3600:.1f} h"
         procedure.fault(scan, run.run_id, reason, hold="maintain")
+
+
+def _washing(scan: Scan, state: StepState, step: Heat, rig: Rig) -> dict[str, float]:
+    """Time for proving the purge anew, besides the step's own."""
+    if permissives.lacks_proof(scan, step, rig):
+        return {"washing_s": permissives.washing_s(step, rig)}
+    return {"washing_s": 0.0} if "washing_s" in state.data else {}
+
+
+def _bound_s(state: StepState, step: Heat) -> float:
+    washing_s: float = state.data.get("washing_s", 0.0)
+    return step.timeout_s + washing_s
 
 
 def _segment(state: StepState) -> int:
@@ -63,7 +75,7 @@ def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig:
     scan.phase(run, state, "ramp", segment=index, **told)
     scan.tally.pop(f"{run.run_id}/{step.id}/soak{index}_s/lost", None)
     args = {"target_c": _target_c(state, step, index), "ramp_k_per_min": segment.ramp_k_per_min}
-    until = state.entered_s + step.timeout_s + limit("held_max")
+    until = state.entered_s + _bound_s(state, step) + limit("held_max")
     scan.send(rig, step.heater, "heat", args, run=run.run_id, step=step.id, until_s=until)
 
 
