@@ -167,9 +167,8 @@ def _minimise(setting: Setting, report: Report) -> None:
         done.add(failure.invariant)
 
         def again(faults: Faults, failure: Failure = failure) -> bool:
-            return any(
-                v.invariant == failure.invariant for v in trial(setting, failure.seed, faults).violations
-            )
+            found = trial(setting, failure.seed, faults, stop_at=failure.invariant).violations
+            return any(violation.invariant == failure.invariant for violation in found)
 
         faults = minimised(failure.faults, again)
         outcome = trial(setting, failure.seed, faults)

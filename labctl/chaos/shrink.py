@@ -8,7 +8,7 @@ from typing import Any
 Fault = Mapping[str, Any]
 
 TRIES = 40
-"""Trials that one minimising may take (a minute and a half of a slow core)."""
+"""Trials that one minimising may take (a minute or two of a slow core)."""
 
 
 def minimised(

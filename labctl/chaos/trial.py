@@ -201,8 +201,14 @@ def faults_of(setting: Setting, seed: int) -> list[dict[str, Any]]:
     return schedule(seed, setting.kinds, setting.roles)
 
 
-def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | None = None) -> Outcome:
-    """Carry out one seed, with its own schedule or with `faults`."""
+def trial(
+    setting: Setting,
+    seed: int,
+    faults: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    stop_at: str | None = None,
+) -> Outcome:
+    """Carry out one seed, with its own schedule or with `faults`; no further than a violation of `stop_at`."""
     scheduled = faults_of(setting, seed) if faults is None else [dict(f) for f in faults]
     observer = Observer(setting.bounds, INVARIANTS)
     clock = VirtualClock()
@@ -250,6 +256,8 @@ def trial(setting: Setting, seed: int, faults: Sequence[Mapping[str, Any]] | Non
         def over() -> bool:
             """Faults act until their time is over, or all work is done; then everything must come to rest."""
             now = controller.clock.now()
+            if any(violation.invariant == stop_at for violation in observer.violations):
+                return True
             since = observer.liveness_s
             if since is not None:
                 return now >= since + SETTLED_S and (
