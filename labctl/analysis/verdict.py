@@ -79,6 +79,7 @@ def _whole(
     """Rows of the run as a whole. What a run used before it ended early is told, not judged."""
     for expected in record.plan.expected:
         key = result_key(expected.quantity, expected.unit)
+        key = f"{expected.step}/{key}" if expected.step else key
         yield compare(
             key, expected.value, results.get(key), expected.unit, expected.tolerance, expected.provenance
         )

@@ -14,7 +14,7 @@ from labctl.model.quantity import DIMENSIONS, QuantityError, parse
 from labctl.protocol import estimates
 from labctl.protocol import schema as written
 from labctl.protocol.conditions import WrittenDecide, WrittenWait
-from labctl.protocol.declared import published, substances
+from labctl.protocol.declared import made, published, substances
 from labctl.protocol.diagnosis import nearest
 from labctl.protocol.inquiry import NEVER_LEFT_OUT, Inquiry, of_sample
 from labctl.protocol.order import apart, shared
@@ -35,7 +35,6 @@ from labctl.protocol.plan import (
     Measure,
     Parameter,
     Plan,
-    Product,
     Purge,
     Requirement,
     Segment,
@@ -66,7 +65,7 @@ def bind(
     cast.bind()
     binder = _Binder(protocol, parameters, bench, cast, Inquiry(cast))
     steps = [binder.step(i, step) for i, step in enumerate(protocol.steps)]
-    charge, product = protocol.charge, protocol.product
+    charge = protocol.charge
     expected = published(protocol, parameters, cast)
     contents = substances(protocol, cast)
     if any(f.severity == "error" for f in cast.findings):
@@ -77,7 +76,7 @@ def bind(
         source=protocol.source,
         parameters=tuple(parameters.values()),
         roles=cast.bound,
-        product=Product(formula=product.formula, mass_g=product.mass) if product else None,
+        product=made(protocol, cast),
         charge=Charge(
             thf_g=_grams(thf=charge.thf),
             ethanol_g=_grams(ethanol=charge.ethanol),

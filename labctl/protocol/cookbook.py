@@ -39,10 +39,14 @@ def find_recipe(name: str, folder: Path | None = None) -> Recipe:
         wanted = formula(name)
     except FormulaError:
         wanted = None
-    made = {str(r.product.formula.value): r for r in map(load_recipe, known.values())} if wanted else {}
-    for recipe in made.values():
+    made = []
+    for file in sorted(known.values(), key=lambda file: name not in file.read_text("utf-8", "replace")):
+        if wanted is None:
+            break
+        recipe = load_recipe(file)
         if recipe.product.formula.value == wanted:
             return recipe
+        made.append(str(recipe.product.formula.value))
     raise UsageError(f"no recipe {name!r} ({nearest(name, [*known, *made]) or 'see labctl recipe'})")
 
 

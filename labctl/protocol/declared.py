@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from labctl.errors import UsageError, ValidationError
 from labctl.model.quantity import DIMENSIONS, QuantityError, parse
+from labctl.protocol.chemistry import FormulaError, formula
 from labctl.protocol.contents import KINDS, kinds_of
+from labctl.protocol.cookbook import find_recipe
 from labctl.protocol.diagnosis import nearest
-from labctl.protocol.plan import Expected, Parameter, Substance
+from labctl.protocol.plan import Expected, Parameter, Product, Substance
 from labctl.protocol.roles import Cast
 from labctl.protocol.schema import WrittenProtocol
 from labctl.protocol.source import Path
 from labctl.protocol.words import Scalar
+
+NO_RECIPE = "none"
+"""What a product says that nobody has a recipe for."""
+
+
+def made(protocol: WrittenProtocol, cast: Cast) -> Product | None:
+    """The product. Somebody must know what to weigh: a recipe tells, or the protocol says that there is none."""
+    product = protocol.product
+    if product is None:
+        return None
+    if product.recipe != NO_RECIPE:
+        try:
+            followed = find_recipe(product.recipe or product.formula).product.formula.value
+            if product.recipe and followed != formula(product.formula):
+                message = f"recipe {product.recipe!r} makes {followed}, not {product.formula}"
+                cast.error("RCP-005", ("product", "recipe"), message)
+        except (UsageError, ValidationError, FormulaError) as error:
+            hint = f"write one, or say that there is none: `recipe: {NO_RECIPE}`"
+            at = "recipe" if product.recipe else "formula"
+            cast.error("RCP-005", ("product", at), f"no recipe tells what to weigh: {error}", hint)
+    return Product(formula=product.formula, mass_g=product.mass, made_at_c=product.made_at)
 
 
 def substances(protocol: WrittenProtocol, cast: Cast) -> tuple[Substance, ...] | None:
@@ -45,8 +69,15 @@ def published(
         if all(held):
             applying.append(
                 Expected(quantity=e.quantity, value=e.value, unit=e.unit, tolerance=e.tolerance,
-                         provenance=e.provenance)
+                         provenance=e.provenance, step=e.step)
             )  # fmt: skip
+            if e.step is not None and e.step not in (known := [s.id for s in protocol.steps]):
+                cast.error(
+                    "STEP-006",
+                    ("expected", i, "step"),
+                    f"there is no step {e.step!r}",
+                    nearest(e.step, known),
+                )
         else:
             elsewhere.setdefault(e.quantity, i)
     for quantity, i in elsewhere.items():

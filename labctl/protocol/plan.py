@@ -294,20 +294,22 @@ class Substance(Frozen):
 
 
 class Product(Frozen):
-    """What is made, and how much of it in grams."""
+    """What is made, and how much of it in grams. made_at_c: it is there already, fired at so many degC."""
 
     formula: str
     mass_g: float
+    made_at_c: float | None = Field(default=None, exclude_if=_nothing_said)
 
 
 class Expected(Frozen):
-    """A published or derived value that a result is judged against."""
+    """A published or derived value that a result is judged against; `step`: that of one step."""
 
     quantity: str
     value: float
     unit: str
     tolerance: float
     provenance: str
+    step: str | None = Field(default=None, exclude_if=_nothing_said)
 
 
 class Plan(Frozen):

@@ -84,10 +84,15 @@ class WrittenParameter(Written):
 
 
 class WrittenProduct(Written):
-    """What is made, and how much of it."""
+    """What is made, and how much of it: after the `recipe` of that name, or of that formula; `none`: after none.
+
+    `made_at`: the powder is there already, and was fired at that temperature.
+    """
 
     formula: str
     mass: Mass
+    recipe: str | None = None
+    made_at: Temperature | None = None
 
 
 class WrittenCharge(Written):
@@ -115,7 +120,10 @@ class WrittenContent(Written):
 
 
 class WrittenExpected(Written):
-    """A published value that the run's result is judged against, `when` the parameters are as said."""
+    """A published value that the run's result is judged against, `when` the parameters are as said.
+
+    `step`: the cycling step that it is a result of, where there are several.
+    """
 
     quantity: str
     value: float
@@ -123,6 +131,7 @@ class WrittenExpected(Written):
     tolerance: float = Field(ge=0)
     provenance: Provenance
     when: dict[str, Scalar] = Field(default_factory=dict)
+    step: str | None = None
 
 
 class Under(Written):

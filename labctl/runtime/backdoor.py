@@ -72,10 +72,16 @@ def ascertained(bench: Bench) -> Bench:
 
 
 def batch(plan: Plan) -> dict[str, float]:
-    """What the operator of a twin makes for a plan: g of product and of each solvent; nothing: the usual gram."""
+    """What the operator of a twin makes for a plan: g of product, solvents and polymer; nothing: the usual gram."""
     if plan.product is None:
         return {}
-    return {"product_mass_g": plan.product.mass_g} | plan.charge.model_dump()
+    made = {"product_mass_g": plan.product.mass_g} | plan.charge.model_dump()
+    if plan.contents is not None:
+        polymers = [substance.mass_g or 0.0 for substance in plan.contents if "polymer" in substance.kinds]
+        made["polymer_g_per_g"] = sum(polymers) / plan.product.mass_g
+    if plan.product.made_at_c is not None:
+        made["fired_c"] = plan.product.made_at_c
+    return made
 
 
 Enter = Callable[[Mapping[str, Any]], Mapping[str, Any]]

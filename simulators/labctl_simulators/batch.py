@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from labctl_simulators.physics.decomposition import PAPER_POLYMER_G_PER_G, Decomposition
+from labctl_simulators.physics.decomposition import PAPER_POLYMER_G_PER_G, Decomposition, fired
+from labctl_simulators.physics.electrode import NONPOROUS, RATE_TEST_C, Electrode, fired_at
 from labctl_simulators.physics.evaporation import Dish
 
 DRIED_SALTS_G_PER_G = 1.470
@@ -18,8 +19,8 @@ class Batch:
     """What is being made. Defaults: the assumed recipe for 1 g of product.
 
     That is 10 mL THF, 5 mL ethanol, 9 mL water, 0.30 g polymer. polymer_g_per_g: per gram of product.
-    tare_g: mass of the empty dish. place: the chamber it is in, or None: on the lab bench. poured: the dish
-    is open, solvent may leave.
+    tare_g: mass of the empty dish. fired_c: it comes as powder that was fired at so many degC before.
+    place: the chamber it is in, or None: on the lab bench. poured: the dish is open, solvent may leave.
     """
 
     product_mass_g: float = 1.0
@@ -28,6 +29,7 @@ class Batch:
     water_g: float = 9.0
     polymer_g_per_g: float = PAPER_POLYMER_G_PER_G
     tare_g: float = 52.3147
+    fired_c: float | None = None
 
     place: str | None = field(default=None, init=False)
     poured: bool = field(default=False, init=False)
@@ -38,6 +40,20 @@ class Batch:
         solute = SOLUTE_MOL_PER_G * self.product_mass_g
         self.dish = Dish(self.thf_g, self.ethanol_g, self.water_g, solute)
         self.heat = Decomposition(self.polymer_g_per_g)
+        if self.fired_c is not None:
+            self.dish = Dish(0.0, 0.0, 0.0, solute)
+            self.heat = fired(self.polymer_g_per_g, self.fired_c)
+
+    @property
+    def electrode(self) -> Electrode:
+        """What a cathode of it is. Without polymer it is taken for the nonporous bulk, whatever it dried from.
+
+        The paper has two cells of 900 degC that differ by 3 mAh/g at 1C: one made here is that of its Fig. 5c, one of
+        powder that was there already that of its rate test (Fig. 5d).
+        """
+        if not self.polymer_g_per_g:
+            return NONPOROUS
+        return Electrode() if self.fired_c == RATE_TEST_C else fired_at(self.heat.peak_c)
 
     @property
     def solvent_g(self) -> float:

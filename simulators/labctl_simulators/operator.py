@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from labctl_simulators.physics.electrode import fired_at
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.oven import ConvectionOven
@@ -99,7 +98,7 @@ class Operator:
         name = self._place(into)
         chamber = plant.chambers[name]
         if isinstance(chamber, HalfCell):
-            chamber.assemble(fired_at(batch.heat.peak_c), round(self._active_mass_mg(), 2))
+            chamber.assemble(batch.electrode, round(self._active_mass_mg(), 2))
             return
         if isinstance(chamber, Tube):
             self._open(name, chamber)

@@ -131,7 +131,7 @@ def test_two_instruments_for_one_role_need_a_default(findings: Check, bench: Ben
 
 
 def test_a_name_that_is_no_protocol_names_the_nearest(bench: Bench) -> None:
-    plan, (finding,) = check("3dp-nvp", {}, bench)
+    plan, (finding,) = check("3dp-nvp-cc", {}, bench)
     assert plan is None
     assert "did you mean 3dp-nvp-c?" in finding.message
 

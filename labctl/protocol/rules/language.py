@@ -62,6 +62,7 @@ _ERRORS = {
     "RCP-002": "Purity, density and the like must be physically possible.",
     "RCP-003": "Every amount of a recipe follows from something, once.",
     "RCP-004": "A recipe balances: elements and charge.",
+    "RCP-005": "Somebody must know what to weigh for a product: a recipe tells, or the protocol says there is none.",
 }
 
 _WARNINGS = {

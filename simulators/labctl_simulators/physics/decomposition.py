@@ -61,3 +61,17 @@ class Decomposition:
             self.polymer_left = left if left > 1e-12 else 0.0
         if sample_c > 500.0:
             self.labile_left *= exp(-dt * _A2 * exp(-_E2 / rt))
+
+
+HOLD_S, RAMP_C_PER_S = 6 * 3600.0, 5.0 / 60.0
+"""How powder that comes ready-made is taken to have been fired: the hold and ramp that the fit assumes."""
+
+
+def fired(polymer_g_per_g: float, peak_c: float) -> Decomposition:
+    """A batch after pyrolysis at `peak_c` degC for 6 h."""
+    batch = Decomposition(polymer_g_per_g)
+    step_s = 60.0
+    ramp_s = (peak_c - batch.sample_c) / RAMP_C_PER_S
+    for n in range(int((ramp_s + HOLD_S) / step_s)):
+        batch.step(step_s, min(peak_c, batch.sample_c + n * step_s * RAMP_C_PER_S))
+    return batch

@@ -2,7 +2,9 @@
 
 import pytest
 
+from labctl_simulators.batch import Batch
 from labctl_simulators.physics.decomposition import Decomposition
+from labctl_simulators.physics.electrode import NONPOROUS, Electrode
 from labctl_simulators.physics.evaporation import ETHANOL, THF, WATER, Dish, vapour_pressure_pa
 
 FILLED = (8.89, 3.945, 9.0)
@@ -96,3 +98,17 @@ def test_without_polymer_no_carbon_is_left() -> None:
 def test_an_overshoot_of_minutes_hardly_raises_the_effective_temperature() -> None:
     assert fire(800.0, 2.0).peak_c == pytest.approx(800.0, abs=0.1)
     assert fire(800.0, 2.0, overshoot_k=4.0).peak_c < 801.0
+
+
+@pytest.mark.parametrize(("peak_c", "carbon"), [(700.0, 4.2), (800.0, 2.7), (900.0, 1.9)])
+def test_powder_that_is_there_already_was_fired_as_the_paper_fired_it(peak_c: float, carbon: float) -> None:
+    batch = Batch(fired_c=peak_c)
+    assert batch.heat.carbon_wt_pct == pytest.approx(carbon, abs=0.1)
+    assert batch.heat.peak_c == pytest.approx(peak_c, abs=1.0)
+    assert batch.dish.dry
+
+
+def test_what_a_cathode_is_depends_on_how_it_was_made() -> None:
+    assert Batch(polymer_g_per_g=0.0).electrode is NONPOROUS
+    assert Batch(fired_c=900.0).electrode == Electrode()
+    assert Batch(fired_c=800.0).electrode.capacity_mah_per_g == pytest.approx(115.7)

@@ -4,7 +4,7 @@ from statistics import fmean
 
 import pytest
 
-from labctl_simulators.physics.electrode import Electrode, fired_at, first_discharge_mah_per_g
+from labctl_simulators.physics.electrode import NONPOROUS, Electrode, fired_at, first_discharge_mah_per_g
 from labctl_simulators.physics.halfcell import HalfCell
 
 MASS_MG = 1.70
@@ -127,3 +127,11 @@ def test_bare_terminals_carry_no_current() -> None:
     cell.source(3.8, 2e-4)
     cell.step(1.0)
     assert (cell.voltage_v, cell.current_a, cell.limited) == (3.8, 0.0, False)
+
+
+def test_the_nonporous_bulk_gives_less_and_fades_more() -> None:
+    cell = HalfCell()
+    cell.assemble(NONPOROUS, MASS_MG)
+    capacities = [discharge(cell, 1.0, steps=100) for _ in range(100)]
+    assert capacities[0] == pytest.approx(60.1, abs=1.0)
+    assert 100 * capacities[-1] / capacities[0] == pytest.approx(40.0, abs=1.5)
