@@ -164,6 +164,24 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "diff",
+        "say what differs between two protocols, or two runs, by what it means",
+        "labctl.cli.diff:main",
+        (
+            option("a", metavar="A", help="a protocol by name or file; or a run, by id or its folder"),
+            option("b", metavar="B", help="another; of the same protocol, with what -p sets"),
+            PARAMETERS,
+            PLAN_BENCH,
+            JSON,
+        ),
+        group="Prepare",
+        examples=(
+            "labctl diff 3dp-nvp-c mine.yaml",
+            "labctl diff 3dp-nvp-c 3dp-nvp-c -p pyrolysis_hold='4 h'",
+            "labctl diff labctl-runs/monday labctl-runs/tuesday",
+        ),
+    ),
+    Command(
         "recipe",
         "say what to weigh for a product, by stoichiometry, and correct it to what was weighed",
         "labctl.cli.recipe:main",
