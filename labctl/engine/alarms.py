@@ -122,7 +122,9 @@ def show(
     if known is None:
         return
     if latching and not known["latching"]:
-        move(scan, alarm, "latch", run=run, latching=True)
+        move(scan, alarm, "latch", run=run, latching=True, message=message)
+        if known["state"] == "ACKED":
+            move(scan, alarm, "realarm")  # who acknowledged it knew of something milder
     if known["state"] == "SUPPRESSED" and not hidden:
         move(scan, alarm, "release", run=run)
     elif active and hidden and known["state"] in _SHOWN:

@@ -91,6 +91,21 @@ def test_the_limit_falls_no_faster_than_the_expected_cool_down() -> None:
     assert hands.state.tally["tube/ceiling_c"] == pytest.approx(expected, abs=0.5)
 
 
+def test_the_limit_falls_no_faster_than_the_ramp_of_a_controlled_stop() -> None:
+    """A small furnace would cool by itself thirty times faster than a stop lets it."""
+    hands = hot(900.0, segments=(ramp(900.0, 1e6),))
+    assert hands.ask("stop")[1]
+    for _ in range(4780):  # 5 K/min down to stop_ramp_above, then by itself
+        now = hands.values["furnace.temperature"] or 0.0
+        hands.at(now - 5.0 / 60.0)
+        hands.scan()
+        assert trips(hands) == []
+    assert hands.tube.lease is not None
+    hands.at((hands.values["furnace.temperature"] or 0.0) + 32.0)
+    hands.go(2.0)
+    assert trips(hands) == ["over_temperature"], "and no slower"
+
+
 def test_a_furnace_that_cools_as_expected_trips_nothing_and_lingers_warm_without_a_trip() -> None:
     hands = hot(300.0, after="continue", segments=(ramp(300.0, 5.0),), band_k=10.0)
     tau_s = hands.context.rigs["tube"].cooling_tau_s

@@ -31,8 +31,9 @@ def _names(chamber: str) -> _Names:
 def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Above the highest setpoint commanded in the stage plus a margin, or above an absolute limit.
 
-    When the setpoint falls, the limit falls no faster than 1.5 times the expected time constant of the cool-down. With
-    the heater off it ends at T_open plus the margin: the last kelvins above the room take longer than any constant.
+    When the setpoint falls, the limit falls no faster than 1.5 times the expected time constant of the cool-down, nor
+    than the ramp at which the heater is to cool. With the heater off it ends at T_open plus the margin: the last
+    kelvins above the room take longer than any constant.
     """
     temperatures, tally = scan.temperatures(rig), scan.tally
     margin = limit("over_temperature_margin", watch.tightened)
@@ -44,7 +45,10 @@ def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) 
     elif ceiling > wanted:
         ambient = scan.context.ambient_c
         decay = math.exp(-scan.dt_s / (limit("cooldown_factor") * rig.cooling_tau_s))
-        ceiling = max(wanted, ambient + (ceiling - ambient) * decay)
+        fallen = ambient + (ceiling - ambient) * decay
+        if chamber.lease is not None and chamber.lease.ramp_k_per_min:
+            fallen = max(fallen, ceiling - chamber.lease.ramp_k_per_min * scan.dt_s / 60.0)
+        ceiling = max(wanted, fallen)
     else:
         ceiling = wanted
     tally[key] = ceiling
