@@ -47,7 +47,7 @@ def run_on_bench(
     # which the controller would say too, but it is not started for it
     if barred := barred_from(plan, bench, drivers(), folder, planned.duration_s):
         raise PermissiveError("nothing may be energised on this bench yet:\n  " + "\n  ".join(barred))
-    _summary(plan, planned, folder)
+    tell_plan(plan, planned, folder)
     if not arguments.yes and not _agreed():
         raise PermissiveError("nothing was started; answer y, or give --yes")
     start_detached(folder, arguments.capture)
@@ -81,10 +81,12 @@ def _submit(
     submit(folder, "start", run_id, {}, actor)
 
 
-def _summary(plan: Plan, planned: Forecast, folder: Path) -> None:
-    hottest = max((s.setpoint for s in planned.steps if s.setpoint is not None), default=0.0)
+def tell_plan(plan: Plan, planned: Forecast, folder: Path) -> None:
+    """What a run will be, for who is to agree to it."""
+    setpoints = [s.setpoint for s in planned.steps if s.setpoint is not None]
+    heat = f"up to {max(setpoints):.0f} degC" if setpoints else "without heat"
     say(plan.title or plan.protocol)
-    say(f"on bench {folder}: {numbers.duration(planned.duration_s)}, up to {hottest:.0f} degC")
+    say(f"on bench {folder}: {numbers.duration(planned.duration_s)}, {heat}")
     for at, what in planned.attention:
         say(f"  {numbers.clock(at)}  needs a person: {what}")
 

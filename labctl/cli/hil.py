@@ -7,6 +7,7 @@ import signal
 import threading
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,28 +58,49 @@ def _hosts(
     """Every instrument behind a wire of its own. Raises UsageError saying why there cannot be one."""
     before = _served_before(folder)
     host = arguments.expose or "127.0.0.1"
+    missing = [place for place in (folder / TERMINALS, folder) if not place.exists()]
     try:
-        return ServedBench(
-            twin,
-            PlantClock(wall_s, arguments.speed or 1.0, paused=arguments.paused),
-            {
-                name: place_of(instrument, entries[instrument.driver], arguments.tcp, before.get(name, 0))
-                for name, instrument in bench.instruments.items()
-            },
-            folder / TERMINALS,
-            host=host,
-            exposed=arguments.expose is not None,
-            backdoor_port=before.get("", 0),
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            taken = f"the ports that {folder / BENCH_FILE} names are taken; is that bench up already?"
-            raise UsageError(f"{taken} Without the file, others are chosen") from error
-        why = str(error.strerror).partition(" (")[0]  # behind it the names of calls
-        where = f"{error.filename}: " if error.filename else f"nothing can be served on {host}: "
-        raise UsageError(where + why) from error
+        return _served(twin, bench, entries, folder, arguments, host, before)
+    except (ValueError, OSError) as error:
+        for place in missing:
+            with suppress(OSError):  # where something stands in it, it is not ours alone
+                place.rmdir()
+        raise _why_not(error, folder, host) from error
+
+
+def _served(
+    twin: Twin,
+    bench: Bench,
+    entries: Mapping[str, DriverEntry],
+    folder: Path,
+    arguments: Namespace,
+    host: str,
+    before: Mapping[str, int],
+) -> ServedBench:
+    return ServedBench(
+        twin,
+        PlantClock(wall_s, arguments.speed or 1.0, paused=arguments.paused),
+        {
+            name: place_of(instrument, entries[instrument.driver], arguments.tcp, before.get(name, 0))
+            for name, instrument in bench.instruments.items()
+        },
+        folder / TERMINALS,
+        host=host,
+        exposed=arguments.expose is not None,
+        backdoor_port=before.get("", 0),
+    )
+
+
+def _why_not(error: Exception, folder: Path, host: str) -> UsageError:
+    """In words for who asked for it."""
+    if not isinstance(error, OSError):
+        return UsageError(str(error))
+    if error.errno == errno.EADDRINUSE:
+        taken = f"the ports that {folder / BENCH_FILE} names are taken; is that bench up already?"
+        return UsageError(f"{taken} Without the file, others are chosen")
+    why = str(error.strerror).partition(" (")[0]  # behind it the names of calls
+    where = f"{error.filename}: " if error.filename else f"nothing can be served on {host}: "
+    return UsageError(where + why)
 
 
 def _served_before(folder: Path) -> Mapping[str, int]:

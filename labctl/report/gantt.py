@@ -102,7 +102,7 @@ def figure(s: Schedule) -> str:
         ],
         "nights": [[_iso(a), _iso(b)] for a, b in unstaffed(s.hours, s.start, s.end)],
     }
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def unstaffed(hours: WorkingHours, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -188,7 +188,7 @@ def test_a_bench_that_cannot_be_served_is_told_why(
     monkeypatch.chdir(tmp_path)
     Path("a-file").write_text("text")
     assert said in wrong(capsys, *words.split())
-    assert not Path("new/bench.yaml").exists()
+    assert not Path("new").exists()
 
 
 @pytest.mark.parametrize(
