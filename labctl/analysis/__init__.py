@@ -11,7 +11,7 @@ from labctl.analysis.model import Analysis, EnteredValue, Row, StepRecord, Verdi
 from labctl.analysis.record import Record, entered_values, read_record, remarks, step_records
 from labctl.analysis.telemetry import charted, cycler_samples, gas_litres, profiles
 from labctl.analysis.verdict import judge, result_key
-from labctl.protocol.plan import ACTIVE_MASS, Cycle, Gas, Heat, Purge
+from labctl.protocol.plan import ACTIVE_MASS, Cycle, Gas, Heat, LeakCheck, Purge
 from labctl.store.reader import Reader
 
 __all__ = ["Analysis", "Row", "Verdict", "analyse", "result_key"]
@@ -136,7 +136,7 @@ def _gases(record: Record) -> list[str]:
     """The flow controllers that the plan uses, each once."""
     names = []
     for step in record.plan.steps:
-        if isinstance(step, Purge):
+        if isinstance(step, Purge | LeakCheck):
             names.append(step.gas)
         under = step.under if isinstance(step, Heat) else None
         if isinstance(under, Gas):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from labctl.bench.discovery import drivers
@@ -20,6 +20,9 @@ from labctl.runtime.commissioned import barred_from
 
 BUNDLED_BENCH = "standard"
 
+NOT_DRIVEN_YET = "BIND-007"
+"""Rule of the finding that a protocol asks for a kind of instrument that no driver offers: no mistake of its writer."""
+
 NOT_COMMISSIONED = "SAFE-006"
 """Rule of the finding that nothing may be energised yet with an instrument of the bench."""
 
@@ -31,11 +34,14 @@ def main(arguments: Namespace) -> int:
         plan, findings = checked(arguments, bench)
     except ValidationError as error:  # of the bench file
         plan, findings = None, error.findings
+    findings = [replace(f, severity="warning") if f.rule == NOT_DRIVEN_YET else f for f in findings]
     code = ValidationError.exit_code if any(f.severity == "error" for f in findings) else 0
     if arguments.json:
         print_json({"findings": [asdict(f) for f in findings], "plan_hash": plan.plan_hash if plan else None})
     elif plan is None:
         print_findings(findings)
+        if not code:
+            say(f"{arguments.protocol} is written as it should be; no bench can carry it out yet")
     else:
         if findings:
             print_findings(findings)

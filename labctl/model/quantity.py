@@ -80,6 +80,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension("volume", "mL", ("mL", "L", "uL", "cm3"), 0.0),
         Dimension("pumping_rate", "mL/min", ("mL/min", "mL/h", "uL/min", "uL/h"), 0.0),
         Dimension("length", "mm", ("mm", "cm", "m", "um", "nm"), 0.0),
+        Dimension("scan_rate", "mV/s", ("mV/s", "V/s"), 0.0),
+        Dimension("frequency", "Hz", ("Hz", "mHz", "kHz", "MHz"), 0.0),
         Dimension("pressure", "bar", ("bar", "mbar", "kPa", "Pa")),
         Dimension("resistance", "ohm", ("ohm",), 0.0),
         Dimension("weight_percent", "wt%", ("wt%",), 0.0),
@@ -104,6 +106,8 @@ _PINT = {
     "uL/min": "microlitre/minute", "uL/h": "microlitre/hour",
     "mm": "millimetre", "cm": "centimetre", "m": "metre", "um": "micrometre", "nm": "nanometre",
     "bar": "bar", "mbar": "millibar", "kPa": "kilopascal", "Pa": "pascal", "ohm": "ohm",
+    "mV/s": "millivolt/second", "V/s": "volt/second",
+    "Hz": "hertz", "mHz": "millihertz", "kHz": "kilohertz", "MHz": "megahertz",
     "g/mL": "gram/millilitre", "mg/mL": "milligram/millilitre",
     "mol/L": "mole/litre", "mmol/L": "millimole/litre",
 }  # fmt: skip

@@ -31,6 +31,7 @@ from labctl.protocol.plan import (
     Entry,
     Gas,
     Heat,
+    LeakCheck,
     Manual,
     Measure,
     Parameter,
@@ -188,6 +189,8 @@ class _Binder:
             return self.heat(index, step, step.heat, at)
         if step.purge:
             return self.purge(step, step.purge, at)
+        if step.leak_check:
+            return self.leak_check(step, step.leak_check, at)
         if step.cool:
             return self.cool(step, step.cool, at)
         if step.unload:
@@ -201,6 +204,11 @@ class _Binder:
         if step.measure:
             entries = _entries(step.measure.enter, step.sample)
             return Measure(id=step.id, title=step.title, what=step.measure.what, enter=entries)
+        if step.voltammetry or step.impedance:
+            block = step.voltammetry or step.impedance
+            assert block is not None
+            self.cast.instrument(block.with_, (*at, "with"), "potentiostat")
+            return None
         assert step.manual is not None
         return self.manual(step, step.manual, at)
 
@@ -311,6 +319,32 @@ class _Binder:
             oxygen_below_ppm=purge.until_oxygen_below, stable_s=purge.stable, volumes=purge.volumes,
             volume_cm3=volume, expected_s=_round(expected),
             timeout_s=purge.timeout if purge.timeout is not None else _round(2 * expected + purge.stable),
+        )  # fmt: skip
+
+    def leak_check(
+        self, step: written.WrittenStep, check: written.WrittenLeakCheck, at: Path
+    ) -> LeakCheck | None:
+        gas = self.cast.instrument(check.with_, (*at, "with"), "gas_flow")
+        washed = self.cast.instrument(check.into, (*at, "into"))
+        chamber = self.cast.chamber(washed, (*at, "into"))
+        if gas is None or chamber is None:
+            return None
+        if self.bench.instruments[gas].chamber != chamber:
+            self.cast.error("BIND-004", (*at, "with"), f"{gas} does not feed chamber {chamber}")
+        crew = self.cast.crew(chamber, gas, washed)
+        analyser = next((n for n in crew if "oxygen" in self.bench.instruments[n].provides), None)
+        if analyser is None:
+            message = f"no oxygen analyser in chamber {chamber}: nothing tells of a leak"
+            self.cast.error("BIND-008", (*at, "into"), message)
+            return None
+        self.gas_of[chamber] = gas
+        volume = self.bench.chambers[chamber].volume_cm3 or 0.0
+        limit_ppm = estimates.leak_ppm(check.below, check.flow)
+        expected = estimates.purge_s(volume, check.flow, limit_ppm, check.for_, 0.0)
+        return LeakCheck(
+            id=step.id, title=step.title, chamber=chamber, instruments=crew, gas=gas, analyser=analyser,
+            flow_sccm=check.flow, below_sccm=check.below, duration_s=check.for_, expected_s=_round(expected),
+            timeout_s=check.timeout if check.timeout is not None else _round(2 * expected + MARGIN_S),
         )  # fmt: skip
 
     def cool(self, step: written.WrittenStep, cool: written.WrittenCool, at: Path) -> Cool | None:

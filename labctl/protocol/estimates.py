@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from labctl.bench.schema import Bench, Chamber
-from labctl.protocol.plan import Cool, Cycle, Heat, Purge, Segment, Step, Stir, Wait
+from labctl.protocol.plan import Cool, Cycle, Heat, LeakCheck, Purge, Segment, Step, Stir, Wait
 
 AIR_OXYGEN_PPM = 209_500.0
 """Oxygen in dry air (20.95 %)."""
@@ -26,6 +26,14 @@ def washout_s(volume_cm3: float, flow_sccm: float, oxygen_ppm: float) -> float:
         return math.inf
     ratio = (AIR_OXYGEN_PPM - NITROGEN_OXYGEN_PPM) / (oxygen_ppm - NITROGEN_OXYGEN_PPM)
     return volume_cm3 / flow_sccm * 60.0 * math.log(ratio)
+
+
+def leak_ppm(leak_sccm: float, flow_sccm: float) -> float:
+    """Oxygen that stays in a washed tube into which air leaks, in ppm: leak x 20.95 % / flow, and what the gas carries.
+
+    0.094 sccm at 200 sccm of nitrogen 5.0 is 100 ppm.
+    """
+    return leak_sccm * AIR_OXYGEN_PPM / flow_sccm + NITROGEN_OXYGEN_PPM if flow_sccm > 0 else math.inf
 
 
 def purge_s(volume_cm3: float, flow_sccm: float, oxygen_ppm: float, stable_s: float, volumes: float) -> float:
@@ -75,7 +83,7 @@ def duration_s(step: Step, start_c: float, bench: Bench) -> float:
         chamber = bench.chambers.get(step.chamber or "")
         holds = sum(s.hold_s for s in step.segments)
         return ramps_s(step.segments, start_c, chamber, bench.ambient_c) + holds
-    if isinstance(step, Purge | Cool):
+    if isinstance(step, Purge | Cool | LeakCheck):
         return step.expected_s
     if isinstance(step, Stir | Wait):
         return step.duration_s

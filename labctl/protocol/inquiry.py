@@ -13,7 +13,7 @@ from labctl.protocol.roles import Cast
 from labctl.protocol.source import Path
 from labctl.protocol.words import Scalar
 
-NEVER_LEFT_OUT = ("purge", "cool", "unload")
+NEVER_LEFT_OUT = ("purge", "leak_check", "cool", "unload")
 """Kinds of steps that safety rests on: they have no `when`."""
 
 

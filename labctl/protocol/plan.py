@@ -165,6 +165,22 @@ class Purge(Step):
     timeout_s: float
 
 
+class LeakCheck(Step):
+    """Flow gas and judge by the oxygen that stays how much air leaks in.
+
+    Tight: (oxygen - what the gas carries) x flow / 20.95 % is below `below_sccm`, by good readings, for `duration_s`.
+    """
+
+    kind: Literal["leak_check"] = "leak_check"
+    gas: str
+    analyser: str
+    flow_sccm: float
+    below_sccm: float
+    duration_s: float
+    expected_s: float
+    timeout_s: float
+
+
 class Cool(Step):
     """Heater off, gas on, wait until every thermometer of the chamber is below `below_c`."""
 
@@ -251,7 +267,7 @@ class Decide(Step):
 
 
 AnyStep = Annotated[
-    Stir | Heat | Purge | Cool | Manual | Measure | Unload | Cycle | Wait | Decide,
+    Stir | Heat | Purge | LeakCheck | Cool | Manual | Measure | Unload | Cycle | Wait | Decide,
     Field(discriminator="kind"),
 ]
 

@@ -11,6 +11,9 @@ from labctl.errors import Finding
 from labctl.protocol.diagnosis import nearest
 from labctl.protocol.source import Document, Path
 
+AWAITED = {"potentiostat": "voltammetry and impedance"}
+"""Capabilities that protocols may ask for although no driver offers them yet, and for what."""
+
 
 @dataclass
 class Cast:
@@ -35,6 +38,11 @@ class Cast:
         """Give every role its instrument; several able ones need a default."""
         for role, capability in self.declared.items():
             path: Path = ("roles", role)
+            if capability in AWAITED and capability not in CAPABILITIES:
+                message = f"role {role!r}: this version drives no {capability}, so no bench has one"
+                hint = f"{AWAITED[capability]} are read and checked, and cannot be planned yet"
+                self.error("BIND-007", path, message, hint)
+                continue
             if capability not in CAPABILITIES:
                 self.error(
                     "ROLE-002",
@@ -72,7 +80,7 @@ class Cast:
             self.error("ROLE-001", path, f"there is no role {role!r}", nearest(role, self.declared))
             return None
         capability = self.declared[role]
-        if capabilities and capability in CAPABILITIES and capability not in capabilities:
+        if capabilities and capability in (*CAPABILITIES, *AWAITED) and capability not in capabilities:
             message = f"role {role!r} is a {capability}; this needs {' or '.join(capabilities)}"
             fitting = [r for r, c in self.declared.items() if c in capabilities]
             self.error("ROLE-003", path, message, f"did you mean {fitting[0]}?" if fitting else None)

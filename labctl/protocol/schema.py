@@ -21,12 +21,14 @@ from labctl.bench.schema import Bench
 from labctl.protocol.conditions import WrittenDecide, WrittenWait, WrittenWhen
 from labctl.protocol.contents import KINDS as KINDS_OF_CONTENT
 from labctl.protocol.plan import After, Atmosphere
+from labctl.protocol.roles import AWAITED as AWAITED_CAPABILITIES
 from labctl.protocol.words import (
     NAME,
     Concentration,
     Count,
     Difference,
     Flow,
+    Frequency,
     Mass,
     Percent,
     Provenance,
@@ -35,6 +37,7 @@ from labctl.protocol.words import (
     Relation,
     Role,
     Scalar,
+    ScanRate,
     SpecificCurrent,
     Speed,
     Temperature,
@@ -46,9 +49,23 @@ from labctl.protocol.words import (
     problem,
 )
 
-NOT_YET = ("dispense", "weigh", "leak_check", "voltammetry", "impedance")
+NOT_YET = ("dispense", "weigh")
 """Step kinds of the language that this version cannot carry out."""
-KINDS = ("stir", "heat", "purge", "cool", "manual", "measure", "unload", "cycle", "wait", "decide")
+AWAITED = ("voltammetry", "impedance")
+"""Step kinds that are read and checked, for instruments that no bench has yet."""
+KINDS = (
+    "stir",
+    "heat",
+    "purge",
+    "leak_check",
+    "cool",
+    "manual",
+    "measure",
+    "unload",
+    "cycle",
+    "wait",
+    "decide",
+)
 """Step kinds that it can."""
 
 
@@ -207,6 +224,17 @@ class WrittenPurge(Written):
     timeout: Time | None = None
 
 
+class WrittenLeakCheck(Written):
+    """Flow gas, and judge by the oxygen that stays how much air leaks in: less than `below`, `for` so long."""
+
+    with_: Role = Field(alias="with")
+    into: Role
+    flow: Flow
+    below: Flow = Field(gt=0)
+    for_: Time = Field(default=600.0, alias="for")
+    timeout: Time | None = None
+
+
 class WrittenCool(Written):
     """Heater off; wait until the chamber is below a temperature."""
 
@@ -267,6 +295,24 @@ class WrittenCycle(Written):
     timeout: Time | None = None
 
 
+class WrittenVoltammetry(Written):
+    """Cyclic voltammetry: between two voltages and back, at a scan rate."""
+
+    with_: Role = Field(alias="with")
+    window: list[Voltage] = Field(min_length=2, max_length=2)
+    rate: ScanRate = Field(gt=0)
+    cycles: Count
+
+
+class WrittenImpedance(Written):
+    """Impedance at open circuit from the first frequency to the last."""
+
+    with_: Role = Field(alias="with")
+    frequencies: list[Frequency] = Field(min_length=2, max_length=2)
+    amplitude: Voltage = Field(gt=0)
+    points_per_decade: Count
+
+
 class WrittenStep(Written):
     """One step: an id and exactly one kind.
 
@@ -282,6 +328,7 @@ class WrittenStep(Written):
     stir: WrittenStir | None = None
     heat: WrittenHeat | None = None
     purge: WrittenPurge | None = None
+    leak_check: WrittenLeakCheck | None = None
     cool: WrittenCool | None = None
     manual: WrittenManual | None = None
     measure: WrittenMeasure | None = None
@@ -289,17 +336,19 @@ class WrittenStep(Written):
     cycle: WrittenCycle | None = None
     wait: WrittenWait | None = None
     decide: WrittenDecide | None = None
+    voltammetry: WrittenVoltammetry | None = None
+    impedance: WrittenImpedance | None = None
 
     @property
     def kind(self) -> str:
         """The one kind that is set."""
-        return next(k for k in KINDS if getattr(self, k) is not None)
+        return next(k for k in (*KINDS, *AWAITED) if getattr(self, k) is not None)
 
     @model_validator(mode="before")
     @classmethod
     def _one_kind(cls, data: object) -> object:
         if isinstance(data, dict):
-            kinds = [k for k in data if k in KINDS]
+            kinds = [k for k in data if k in (*KINDS, *AWAITED)]
             for kind in data:
                 if kind in NOT_YET:
                     reason = f"step kind {kind!r} is not carried out by this version yet"
@@ -323,9 +372,12 @@ class WrittenProtocol(Written):
     title: str = ""
     source: dict[str, str] = Field(default_factory=dict)
     parameters: dict[str, WrittenParameter] = Field(default_factory=dict)
-    roles: dict[str, Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(CAPABILITIES)})]] = (
-        Field(default_factory=dict)
-    )
+    roles: dict[
+        str,
+        Annotated[
+            str, WithJsonSchema({"type": "string", "enum": sorted({*CAPABILITIES, *AWAITED_CAPABILITIES})})
+        ],
+    ] = Field(default_factory=dict)
     product: WrittenProduct | None = None
     charge: WrittenCharge = WrittenCharge()
     contents: dict[str, WrittenContent] | None = None

@@ -6,7 +6,7 @@ import pytest
 
 from labctl.bench.schema import Bench
 from labctl.errors import Finding
-from labctl.protocol.plan import Cycle, Decide, Manual, Measure, Plan, Wait
+from labctl.protocol.plan import Cycle, Decide, LeakCheck, Manual, Measure, Plan, Wait
 from labctl.protocol.validation import check_text
 
 HEAD = """\
@@ -199,3 +199,21 @@ steps:
     assert plan is None
     assert ("SOL-005", 8) in {(f.rule, f.line) for f in findings if f.severity == "error"}
     assert check_text(text.replace("100 degC", "40 degC"), "p.yaml", {}, bench)[0] is not None
+
+
+def test_a_leak_is_expected_to_show_when_the_oxygen_of_the_air_is_gone(bench: Bench) -> None:
+    text = """\
+protocol: p
+roles: {furnace: tube_furnace, nitrogen: gas_flow}
+steps:
+  - {id: tight, leak_check: {with: nitrogen, into: furnace, flow: 200 sccm, below: 0.0936 sccm, for: 5 min}}
+"""
+    plan, findings = check_text(text, "p.yaml", {}, bench)
+    assert plan is not None, findings
+    step = plan.steps[0]
+    assert isinstance(step, LeakCheck)
+    assert (step.gas, step.analyser, step.chamber) == ("nitrogen", "oxygen", "tube")
+    assert step.expected_s == pytest.approx((87.8 + 5.0) * 60.0, abs=60.0)
+    blind = {n: i for n, i in bench.instruments.items() if n != "oxygen"}
+    findings = check_text(text, "p.yaml", {}, bench.model_copy(update={"instruments": blind}))[1]
+    assert "BIND-008" in {f.rule for f in findings}

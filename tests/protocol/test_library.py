@@ -26,6 +26,7 @@ SYNTHESES = (
     "3dp-ntvp", "3dp-nvp-f127", "3dp-nvp-p123", "3dp-nvp-peo5000",
 )  # fmt: skip
 CELLS = ("gcd-1c-100", "rate-capability", "long-cycling-5c-1000")
+WAITING = ("cv-scan-rates", "eis")
 STATED = {
     "3dp-nvp-c": {"pyrolysis_temperature", "preheat_temperature", "preheat_hold", "evaporation_hold", "ageing_hold"},
     "npb-nvp": {"pyrolysis_temperature"},
@@ -135,6 +136,22 @@ def test_cells_give_what_is_published_about_them(
     assert len(rows) == 4
     assert all(row["ok"] for row in rows.values()), rows
     assert done["results"]["at-10c/discharge_capacity_mah_per_g"] == pytest.approx(96.8, abs=3.0)
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_what_no_instrument_can_do_yet_is_written_and_checked_and_not_planned(
+    name: str, standard: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    plan, findings = check(bundled_folder() / f"{name}.yaml", {}, standard)
+    assert plan is None
+    assert [f.rule for f in findings if f.severity == "error"] == ["BIND-007"]
+    assert main(["validate", name]) == 0
+    assert "no bench can carry it out yet" in capsys.readouterr().err
+    assert main(["plan", name]) == 3
+    assert "drives no potentiostat" in capsys.readouterr().err
+    wrong = (bundled_folder() / f"{name}.yaml").read_text().replace("2.3 V", "2.3 A").replace("kHz", "km")
+    (tmp_path / "wrong.yaml").write_text(wrong)
+    assert main(["validate", str(tmp_path / "wrong.yaml")]) == 3
 
 
 def test_a_product_wants_a_recipe_or_the_word_that_there_is_none(standard: Bench, tmp_path: Path) -> None:

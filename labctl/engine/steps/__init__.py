@@ -13,7 +13,7 @@ from typing import Any
 
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
-from labctl.engine.steps import asking, cell, gas, heat, mix, people
+from labctl.engine.steps import asking, cell, gas, heat, leak, mix, people
 
 Behaviour = Callable[[Scan, RunState, StepState, Any, Any], None]
 
@@ -24,6 +24,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "heat": heat.heat,
     "cool": heat.cool,
     "purge": gas.purge,
+    "leak_check": leak.leak_check,
     "unload": gas.unload,
     "manual": people.manual,
     "measure": people.measure,

@@ -8,7 +8,18 @@ from typing import Literal, NamedTuple, TypeVar
 
 from labctl.bench.schema import Bench, Chamber
 from labctl.protocol.chemistry import FormulaError, formula
-from labctl.protocol.plan import Cool, Heat, Manual, Plan, Purge, Requirement, Segment, Step, Substance
+from labctl.protocol.plan import (
+    Cool,
+    Heat,
+    LeakCheck,
+    Manual,
+    Plan,
+    Purge,
+    Requirement,
+    Segment,
+    Step,
+    Substance,
+)
 from labctl.protocol.source import Path
 
 Waive = Literal["never", "warnings", "errors"]
@@ -155,8 +166,8 @@ class Flow(NamedTuple):
 def flows(plan: Plan) -> Iterator[Flow]:
     """Every flow of the plan, in order."""
     for i, step in enumerate(plan.steps):
-        if isinstance(step, Purge):
-            yield Flow(i, step, step.gas, step.flow_sccm, ("steps", i, "purge", "flow"))
+        if isinstance(step, Purge | LeakCheck):
+            yield Flow(i, step, step.gas, step.flow_sccm, ("steps", i, step.kind, "flow"))
         elif isinstance(step, Heat | Cool) and step.under:
             gas = step.under
             yield Flow(i, step, gas.instrument, gas.flow_sccm, ("steps", i, step.kind, "under", "flow"))
