@@ -7,7 +7,7 @@ from typing import Any
 
 Fault = Mapping[str, Any]
 
-TRIES = 40
+TRIES = 24
 """Trials that one minimising may take (a minute or two of a slow core)."""
 
 

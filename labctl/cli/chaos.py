@@ -42,6 +42,9 @@ def main(arguments: Namespace) -> int:
 
 
 def _tell(report: Report) -> None:
+    for failure in report.failures:
+        if failure.seed == report.first + report.seeds - 1:
+            say(f"seed {failure.seed} violates {failure.invariant}: {failure.what}")
     if report.seeds % TOLD_EVERY == 0:
         hours = report.virtual_s / 3600.0
         say(f"{report.seeds} seeds, {hours:.0f} virtual hours, {len(report.failures)} violations")

@@ -27,6 +27,8 @@ from labctl.chaos.judge.numbers import (
     T_OPEN_C,
     TOLERANCE_K,
     UNSETTLED_S,
+    WITNESS_K,
+    WITNESS_S,
 )
 from labctl.chaos.judge.observer import AtEnd, EachSecond, Invariants, Observer, Sample
 from labctl.chaos.judge.said import ON_TELEMETRY, ON_WORD
@@ -98,7 +100,9 @@ def over_temperature(o: Observer, s: Sample) -> str | None:
     if o.lasting("too hot by force", o.is_lasting("too hot by force")):
         return None
     lasted = o.lasting("over_temperature", s.heater_w > 0.0)
-    if lasted > GRACE_S or beyond > OVERSHOOT_K:
+    heard = o.heard("furnace", s.t_s - UNSETTLED_S)
+    late_s, further_k = (0.0, 0.0) if heard else (WITNESS_S, WITNESS_K)
+    if lasted > GRACE_S + late_s or beyond > OVERSHOOT_K + further_k:
         return f"{s.tube_c:.0f} degC with {s.heater_w:.0f} W, and {highest:.0f} degC was asked for"
     return None
 

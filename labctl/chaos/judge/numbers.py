@@ -16,6 +16,9 @@ SAFE_S = 10.0
 OVER_K = 25.0
 OVERSHOOT_K = 40.0
 """Heat that is in the element of the small-mass furnace already when it is switched off at full power (measured)."""
+WITNESS_S, WITNESS_K = 5.0, 40.0
+"""A furnace whose own controller is not heard is seen by its witness alone, read every 5 s, and switched off by the
+contactor once the controller's time-outs are over: later by so much, and, at full power, so much hotter (measured)."""
 PERSON_S = 60.0
 """What labctl may take to bring gas back that can flow: the 60 s without progress after which it asks a person."""
 TOLERANCE_K = 3.0
