@@ -340,3 +340,31 @@ def test_a_valve_that_stays_where_it_is_is_held(flow_sccm: float) -> None:
         hot_.fault("nitrogen", "valve_stuck", flow_sccm=flow_sccm)
         hot_.until(lambda: hot_.run.state == "HELD", 60.0)
         assert [t["guard"] for t in hot_.of("tripped")] == ["flow_deviation"]
+
+
+def test_a_speed_that_cannot_be_read_is_nobody_s_hand() -> None:
+    hands = Hands(stir(duration_s=1e5, timeout_s=2e5))
+    hands.start()
+    hands.phase("stir", "stir", 60.0)
+    hands.values["hotplate.speed_setpoint"] = 150.0
+    hands.quality["hotplate.speed_setpoint"] = BAD
+    hands.go(60.0)
+    assert trips(hands) == []
+
+
+def test_a_furnace_that_lost_its_lease_in_silence_was_not_reset() -> None:
+    hands = hot()
+    flags(hands)
+    hands.go(3.0)
+    shown = {key: value for key, value in hands.values.items() if key.startswith("furnace.")}
+    hands.silence("furnace")
+    hands.go(9.0)
+    hands.values.update(shown)
+    hands.quality.clear()
+    flags(hands, remote_fail=1.0)
+    hands.scan()
+    hands.scan()
+    assert (trips(hands), hands.run.state) == ([], "RUNNING"), "the next renewal takes it up again"
+    flags(hands)
+    hands.go(60.0)
+    assert hands.tube.unaudited == ()

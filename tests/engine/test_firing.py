@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from labctl.bench.schema import Bench
 from labctl.engine.guards.firing import planned_s
-from labctl.model.readings import BAD
+from labctl.model.readings import BAD, NOT_READY
+from labctl.protocol.plan import Segment
 from tests.engine.bench import Hands, bare, inert, purge, ramp
 from tests.engine.test_guards import hot, trips
 from tests.engine.test_trips import furnace
 
 
-def watched(guard: str) -> Hands:
+def watched(guard: str, **changes: Any) -> Hands:
     """The hot tube at its setpoint, and this guard on it."""
-    hands = hot()
+    hands = hot(**changes)
     hands.values["furnace.working_setpoint"] = 300.0
     hands.values["furnace.output"] = 10.0
     hands.scan()
     hands.watch(guard, bare("small"))
     return hands
+
+
+def without(bench: Bench, guard: str) -> Bench:
+    """The bench without this guard on its tube."""
+    tube = bench.chambers["tube"]
+    kept = tube.model_copy(update={"guards": tuple(g for g in tube.guards if g.guard != guard)})
+    return bench.model_copy(update={"chambers": {**bench.chambers, "tube": kept}})
 
 
 # -- ramp_deviation --------------------------------------------------------------------------------
@@ -165,3 +176,20 @@ def test_an_element_that_fails_is_held_cold_with_nitrogen_on() -> None:
         assert (trip["action"], trip["distrust"]) == ("hold (cool)", None)
         assert hot_.tube.lease is None
         assert hot_.truth("gas", "flow_sccm") > 100.0
+
+
+def test_full_output_under_a_thermometer_that_does_not_read_is_left_to_the_guards_on_readings() -> None:
+    hands = watched("no_heat", catch_up_s=1e6)
+    hands.values["furnace.output"] = 100.0
+    hands.quality["furnace.temperature"] = NOT_READY
+    hands.watch("no_heat", without(bare("small"), "sensor"))
+    hands.go(900.0)
+    assert trips(hands) == []
+
+
+def test_a_ramp_as_fast_as_the_furnace_can_is_planned_to_take_as_long_as_its_cool_down() -> None:
+    fastest = Segment(target_c=300.0, ramp_k_per_min=0.0, hold_s=600.0)
+    hands = Hands(purge(timeout_s=1e5), inert(segments=(fastest,)))
+    hands.start()
+    planned = planned_s(hands.context, hands.run.plan_hash, hands.context.rigs["tube"])
+    assert planned == pytest.approx(hands.context.rigs["tube"].cooldown_s + 600.0 + 120.0)

@@ -186,6 +186,7 @@ def test_oxygen_that_steps_up_is_a_crack_and_oxygen_that_creeps_in_a_leak(
         ("io.tube_pressure", 0.1, "tube_pressure"),
         ("io.tube_pressure", 0.0019, "tube_pressure"),
         ("io.room_co", 31.0, "room_co"),
+        ("io.room_oxygen", 19.4, "room_oxygen"),
         ("furnace.temperature", None, "temperature"),
     ],
 )
@@ -237,3 +238,17 @@ def test_what_a_bench_lacks_is_not_waited_for() -> None:
     hands.heated()
     hands.go(30.0)
     assert trips(hands) == [] == raised(hands)
+
+
+def test_no_heat_is_begun_while_the_pressure_cannot_be_read() -> None:
+    hands = wired()
+    hands.values["oxygen.oxygen"] = 5.0
+    hands.start()
+    hands.phase("heat", "permissives", 3000.0)
+    hands.until(lambda: hands.now - hands.state.tally["tube/flow_ok_s"] >= 58.0, 100.0)
+    hands.quality["io.tube_pressure"] = BAD
+    hands.go(10.0)
+    assert hands.sent("heat") == []
+    assert hands.run.state == "RUNNING"
+    hands.quality.clear()
+    hands.phase("heat", "ramp", 30.0)

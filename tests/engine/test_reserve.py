@@ -8,6 +8,7 @@ import pytest
 
 from labctl.engine.reserve import needed_l
 from labctl.engine.scan import Scan
+from labctl.model.readings import BAD
 from tests.engine.bench import Hands, bare, inert, purge, ramp
 from tests.engine.test_room import hot, raised, trips
 
@@ -160,3 +161,17 @@ def test_a_swap_needs_to_know_what_the_pressure_means() -> None:
     hands = counted(pressure_known=False)
     words = {"supply": "nitrogen-cylinder", "lot": "1", "pressure_bar": 200.0, "reason": "empty"}
     assert "has no `full_bar`" in hands.ask("gas_swap", None, **words)[0]
+
+
+def test_a_tube_that_is_not_heated_needs_no_reserve_and_one_that_cannot_be_read_all_of_it() -> None:
+    cold = counted()
+    cold.start()
+    assert needed(cold) == 0.0
+    hands = hot()
+    whole_s = hands.context.rigs["tube"].cooldown_s
+    for name in ("furnace", "furnace-monitor"):
+        hands.quality[f"{name}.temperature"] = BAD
+    assert needed(hands) < 1.25 * 0.2 / 60.0 * whole_s, "it is at its setpoint, as far as anybody knows"
+    assert hands.ask("abort")[1]
+    hands.go(2.0)
+    assert needed(hands) == pytest.approx(1.25 * 0.2 / 60.0 * whole_s)

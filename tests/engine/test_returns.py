@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.bench import Hands
+from labctl.model.readings import SILENT
+from tests.engine.bench import Hands, bare, dry, inert, purge, ramp
 from tests.engine.test_guards import hot
 from tests.engine.test_trips import furnace
 
@@ -99,3 +100,49 @@ def test_a_supply_that_fails_for_seconds_costs_no_run() -> None:
         hot_.until(lambda: hot_.rehearsal.ended("run-1"), 20_000.0)
         assert [s["actor"] for s in hot_.of("state_changed") if s["trigger"] == "RESTART"] == ["labctl"]
         assert hot_.run.end_state == "COMPLETE"
+
+
+def test_a_run_with_an_oven_too_goes_on_for_its_tube_alone() -> None:
+    heat = inert(segments=(ramp(300.0, 1e6),), timeout_s=2e6)
+    hands = Hands(purge(timeout_s=1e5), heat, dry(), bench="standard")
+    hands.heated()
+    assert hands.state.chambers["drying-oven"].run == "run-1"
+    outage(20.0, hands=hands)
+    hands.until(lambda: hands.run.state == "HELD", 30.0)
+    hands.until(lambda: hands.run.state == "RUNNING", 90.0)
+
+
+def test_a_run_whose_heat_was_not_known_when_nitrogen_failed_waits_for_a_person() -> None:
+    hands = hot(bench="standard")
+    for name in ("furnace", "furnace-monitor"):
+        hands.quality[f"{name}.temperature"] = SILENT
+    hands.nitrogen(False)
+    hands.until(lambda: hands.run.actor == "guard nitrogen_lost", 20.0)
+    hands.quality.clear()
+    hands.nitrogen(True)
+    hands.go(120.0)
+    assert hands.run.state == "HELD"
+
+
+def test_a_run_of_which_nobody_knows_since_when_it_lacked_nitrogen_waits_for_a_person() -> None:
+    hands = outage(20.0)
+    hands.until(lambda: hands.run.state == "HELD", 30.0)
+    del hands.state.tally["run-1/tube/return/held_s"]
+    hands.go(120.0)
+    assert hands.run.state == "HELD"
+
+
+def test_a_run_with_a_thermometer_that_lost_its_vote_waits_for_a_person() -> None:
+    hands = hot(bench="standard")
+    hands.watch("sensor_jump", bare("standard"))
+    hands.scan()
+    hands.values["furnace-monitor.temperature"] = 22.0
+    hands.until(lambda: hands.run.state == "HELD", 60.0)
+    assert hands.tube.distrusted == ("furnace-monitor",)
+    hands.values["furnace-monitor.temperature"] = 300.0
+    hands.go(5.0)
+    assert hands.ask("restart")[1]
+    hands.go(5.0)
+    outage(20.0, hands=hands)
+    hands.go(120.0)
+    assert hands.run.state == "HELD"

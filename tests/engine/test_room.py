@@ -364,3 +364,13 @@ def test_an_expired_watchdog_is_armed_again() -> None:
     hands.go(2.0)
     assert [c.verb for c in hands.commands if c.verb == "arm"] == ["arm"]
     assert trips(hands) == ["contactor"]
+
+
+def test_an_e_stop_that_cannot_be_read_holds_the_run_warm() -> None:
+    hands = hot()
+    hands.quality["io.estop"] = BAD
+    hands.go(14.0)
+    assert trips(hands) == []
+    hands.go(3.0)
+    assert trips(hands) == ["estop_contact"]
+    assert (hands.run.hold, hands.tube.latched) == ("maintain", ())

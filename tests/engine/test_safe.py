@@ -548,3 +548,36 @@ def test_a_run_takes_only_what_its_state_accepts() -> None:
     procedure.fault(scan, "run-1", "the first of two", hold="cool")
     procedure.fault(scan, "run-1", "the second of two", hold="cool")
     assert scan.state.runs["run-1"].reason == "the first of two"
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "HELD", "STOPPING"])
+def test_a_lease_that_ran_out_is_not_renewed_whatever_the_run_does(state: str) -> None:
+    hands = hot(600.0, segments=(ramp(600.0, 1e6),))
+    if state != "RUNNING":
+        assert hands.ask({"HELD": "hold", "STOPPING": "stop"}[state])[1]
+        hands.until(lambda: hands.run.state == state, 60.0)
+    lease = hands.tube.lease
+    assert lease is not None
+    over = replace(hands.tube, lease=replace(lease, until_s=hands.now))
+    hands.state = replace(hands.state, chambers={**hands.state.chambers, "tube": over})
+    renewed = len([c for c in hands.commands if c.renewal])
+    hands.go(10.0)
+    assert len([c for c in hands.commands if c.renewal]) == renewed
+    if state != "STOPPING":  # whose heater falls back by itself, in the middle of what makes it safe
+        assert hands.tube.lease is None
+        assert hands.sent("heat_off")
+
+
+def test_a_heater_that_a_hand_turns_on_while_its_run_cools_holds_the_run_and_is_off_again() -> None:
+    hands = Hands(purge(timeout_s=1e5), inert())
+    hands.heated()
+    hands.until(lambda: hands.tube.lease is None, 600.0)
+    hands.at(90.0)
+    hands.go(5.0)
+    assert hands.run.state == "RUNNING"
+    before = len(hands.sent("heat_off"))
+    hands.values["furnace.output"] = 40.0
+    hands.go(3.0)
+    assert hands.run.state in ("HOLDING", "HELD")
+    assert "heats at 40 %, and labctl did not ask it to" in (hands.run.reason or "")
+    assert len(hands.sent("heat_off")) > before
