@@ -34,4 +34,6 @@ def phase_of(run: RunState) -> str:
     """What the run is doing, in words."""
     if run.active:
         return ", ".join(f"{step.id} ({step.phase}{_awaited(step)})" for step in run.active.values())
+    if run.waits is not None and run.end_state is None:
+        return f"waits: {run.waits}"
     return run.end_state or "not started"

@@ -27,6 +27,7 @@ def main(arguments: Namespace) -> int:
             "end_state": run.end_state,
             "reason": run.reason if run.state != "RUNNING" else None,
             "steps": [{"id": s.id, "phase": s.phase, "since_s": s.phase_s} for s in run.active.values()],
+            "waits": run.waits,
             "prompts": list(run.prompts.values()),
             "allowed_commands": list(allowed_commands(run.state, cleared=run.cleared)),
         }
@@ -45,6 +46,7 @@ def main(arguments: Namespace) -> int:
             "custody": custody,
             "alarms": list(state.alarms.values()),
             "bypasses": list(state.bypasses.values()),
+            "reservations": list(state.reservations.values()),
             "latched": {name: list(c.latched) for name, c in state.chambers.items() if c.latched},
             "allowed_commands": live[0]["allowed_commands"] if len(live) == 1 else [],
             "readings": {f"{r.instrument}.{r.signal}": r.value if not r.quality else None for r in latest},
@@ -69,6 +71,8 @@ def main(arguments: Namespace) -> int:
         for prompt in run_state.prompts.values():
             asked = ", ".join(f"{e['name']} ({e['unit']})" for e in prompt["enter"])
             print(f"waits for a person: {prompt['id']}: {prompt['do']}{f' [{asked}]' if asked else ''}")
+    for kept in state.reservations.values():
+        print(f"reserved: {kept['chamber']} until {hours(kept['until_s'])} by {kept['by']}: {kept['reason']}")
     for each in custody:
         gas = "gas on" if each["gas"] else "gas off"
         print(f"custody: {each['chamber']}, {gas}, since {each['cause']}")

@@ -352,6 +352,21 @@ COMMANDS: tuple[Command, ...] = (
         group="Alarms",
     ),
     Command(
+        "reserve",
+        "keep a chamber for somebody; runs that need it wait",
+        "labctl.cli.reserve:main",
+        (
+            option("chamber", metavar="CHAMBER", help="as the bench file names it"),
+            FOR,
+            option("--end", action="store_true", help="give it back"),
+            REASON,
+            BY,
+            BENCH,
+        ),
+        group="Steer a run",
+        examples=("labctl reserve drying-oven --for '12 h' --reason 'glassware' --by Ada",),
+    ),
+    Command(
         "gas",
         "look after gas supplies",
         group="Steer a run",

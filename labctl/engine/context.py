@@ -10,6 +10,7 @@ from typing import NamedTuple
 from labctl.bench.schema import Bench, Chamber
 from labctl.model.limits import GUARD_NAMES, GUARDS_OF_INSTRUMENTS, limit, protective_flow
 from labctl.protocol.plan import AnyStep, Plan
+from labctl.protocol.spans import Span, spans
 
 HEATING = ("tube_furnace", "oven", "solvent_dryer", "hotplate_stirrer")
 PULSE = {
@@ -153,7 +154,7 @@ class Context:
 
     needs: of plans whose steps do not just follow one another, what each step waits for.
     barred: instruments with which nothing may be energised, and why (see `labctl.bench.commissioning`).
-    rooms: chambers around which something is watched while they are not in use.
+    spans: of each plan, in order. rooms: chambers around which something is watched while they are not in use.
     """
 
     rigs: Mapping[str, Rig]
@@ -161,6 +162,7 @@ class Context:
     ambient_c: float
     plans: Mapping[str, Plan]
     steps: Mapping[str, Mapping[str, AnyStep]]
+    spans: Mapping[str, tuple[Span, ...]]
     needs: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     barred: Mapping[str, str] = field(default_factory=dict)
     rooms: tuple[Rig, ...] = ()
@@ -179,7 +181,7 @@ def compile_bench(
     rigs = {name: _rig(name, c, bench, facts, scan_s(c)) for name, c in bench.chambers.items()}
     chamber_of = {name: i.chamber for name, i in bench.instruments.items() if i.chamber}
     rooms = tuple(rig for rig in rigs.values() if rig.is_room)
-    context = Context(rigs, chamber_of, bench.ambient_c, {}, {}, rooms=rooms)
+    context = Context(rigs, chamber_of, bench.ambient_c, {}, {}, {}, rooms=rooms)
     for plan in plans:
         context = with_plan(context, plan)
     return context
@@ -192,6 +194,7 @@ def with_plan(context: Context, plan: Plan) -> Context:
         context,
         plans={**context.plans, key: plan},
         steps={**context.steps, key: {step.id: step for step in plan.steps}},
+        spans={**context.spans, key: spans(plan.steps)},
         needs=context.needs if needs is None else {**context.needs, key: needs},
     )
 

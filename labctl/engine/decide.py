@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from labctl.engine import alarms, procedure, reconcile, returns, safe, supervisor
+from labctl.engine import alarms, procedure, reconcile, returns, safe, spans, supervisor
 from labctl.engine.context import Context
 from labctl.engine.evolve import with_tally
 from labctl.engine.machine import ACTING
@@ -165,17 +165,20 @@ def _advance_steps(scan: Scan, run: RunState) -> None:
     """Every active step by one scan; what was waiting for one that is over begins at once."""
     steps = scan.context.steps[run.plan_hash]
     needs = scan.context.needs.get(run.plan_hash)
-    turn, over = run.active, len(run.done)
+    turn, over, waits = run.active, len(run.done), run.waits is not None
     while run.state == "RUNNING":
-        if not run.active or len(run.done) != over:
-            over = len(run.done)
+        if not run.active or len(run.done) != over or waits:
+            over, waits = len(run.done), False
             due = _due(scan.context.plans[run.plan_hash], run, needs)
             if not due and not run.active:
                 procedure.complete(scan, run)
                 return
-            for following in due:
-                _begin_step(scan, run, following)
+            due = [step for step in due if not _is_left_out(scan, run, step)]
+            for step in spans.enter(scan, run, due):
+                _begin_step(scan, run, step)
             run = scan.state.runs[run.run_id]
+            if not run.active and len(run.done) == over:
+                return
             turn = {s.id: run.active[s.id] for s in due if s.id in run.active}
         for step_id, state in turn.items():
             if state.failed is not None:
@@ -203,12 +206,16 @@ def _due(plan: Plan, run: RunState, needs: Mapping[str, tuple[str, ...]] | None)
     return [s for s in waiting if s.id not in run.active and all(n in run.done for n in needs[s.id])]
 
 
-def _begin_step(scan: Scan, run: RunState, step: AnyStep) -> None:
-    """Start a step, or leave it out where its `when` does not hold."""
+def _is_left_out(scan: Scan, run: RunState, step: AnyStep) -> bool:
+    """A step whose `when` does not hold is over before it began."""
     lacking = asking.lacking(run, step) if step.when else None
-    if lacking is not None:
-        scan.emit("step_skipped", {"id": step.id, "kind": step.kind, "because": lacking}, run.run_id)
-        return
+    if lacking is None:
+        return False
+    scan.emit("step_skipped", {"id": step.id, "kind": step.kind, "because": lacking}, run.run_id)
+    return True
+
+
+def _begin_step(scan: Scan, run: RunState, step: AnyStep) -> None:
     data: dict[str, Any] = {"id": step.id, "kind": step.kind, "chamber": step.chamber}
     if isinstance(step, Heat):
         data["atmosphere"] = step.atmosphere

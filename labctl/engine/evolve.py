@@ -23,9 +23,9 @@ def evolve(state: BenchState, event: Event) -> BenchState:
 
 def with_tally(state: BenchState, tally: dict[str, float]) -> BenchState:
     """The state with the accumulators of a newer scan (or of the last checkpoint)."""
-    return BenchState(
-        state.runs, state.chambers, state.pending, state.alarms, state.bypasses, state.commands, tally
-    )
+    runs, chambers, alarms = state.runs, state.chambers, state.alarms
+    kept = state.bypasses, state.reservations, state.commands
+    return BenchState(runs, chambers, state.pending, alarms, *kept, tally)
 
 
 def _put_run(state: BenchState, run: RunState) -> BenchState:
@@ -56,6 +56,23 @@ def _chamber_released(state: BenchState, data: Data, event: Event) -> BenchState
     return _put_chamber(state, data["chamber"], run=None, atmosphere="air", purged=False)
 
 
+def _chamber_left(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_chamber(state, data["chamber"], run=None)
+
+
+def _run_waits(state: BenchState, data: Data, event: Event) -> BenchState:
+    return _put_run(state, replace(state.runs[event.stream], waits=data["for"]))
+
+
+def _reserved(state: BenchState, data: Data, event: Event) -> BenchState:
+    return replace(state, reservations={**state.reservations, data["chamber"]: data})
+
+
+def _reservation_ended(state: BenchState, data: Data, event: Event) -> BenchState:
+    others = {name: kept for name, kept in state.reservations.items() if name != data["chamber"]}
+    return replace(state, reservations=others)
+
+
 def _state_changed(state: BenchState, data: Data, event: Event) -> BenchState:
     run = state.runs[data["run"]]
     trigger = data["trigger"]
@@ -77,7 +94,7 @@ def _state_changed(state: BenchState, data: Data, event: Event) -> BenchState:
 
 def _run_ended(state: BenchState, data: Data, event: Event) -> BenchState:
     run = state.runs[event.stream]
-    return _put_run(state, replace(run, end_state=data["end_state"], active={}, prompts={}))
+    return _put_run(state, replace(run, end_state=data["end_state"], active={}, prompts={}, waits=None))
 
 
 # -- steps -----------------------------------------------------------------------------------------
@@ -119,7 +136,14 @@ def _step_skipped(state: BenchState, data: Data, event: Event) -> BenchState:
 
 def _prompt(state: BenchState, data: Data, event: Event) -> BenchState:
     run = state.runs[event.stream]
-    return _put_run(state, replace(run, prompts={**run.prompts, data["id"]: data}))
+    return _put_run(state, replace(run, prompts={**run.prompts, data["id"]: {**data, "asked_s": event.t_s}}))
+
+
+def _prompt_taken_back(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[event.stream]
+    return _put_run(
+        state, replace(run, prompts={k: v for k, v in run.prompts.items() if k != data["prompt"]})
+    )
 
 
 def _answered(state: BenchState, data: Data, event: Event) -> BenchState:
@@ -337,6 +361,10 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "run_created": _run_created,
     "chamber_taken": _chamber_taken,
     "chamber_released": _chamber_released,
+    "chamber_left": _chamber_left,
+    "run_waits": _run_waits,
+    "reserved": _reserved,
+    "reservation_ended": _reservation_ended,
     "state_changed": _state_changed,
     "run_ended": _run_ended,
     "step_started": _step_started,
@@ -346,6 +374,7 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "step_skipped": _step_skipped,
     "prompt": _prompt,
     "answered": _answered,
+    "prompt_taken_back": _prompt_taken_back,
     "intent": _intent,
     "result": _result,
     "purge_proven": _purge(True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import alarms, cylinders, procedure, reconcile, safe, services, silencing
+from labctl.engine import alarms, cylinders, procedure, reconcile, reservations, safe, services, silencing
 from labctl.engine.context import Context
 from labctl.engine.machine import COMMANDS, allowed_commands
 from labctl.engine.scan import Scan
@@ -23,7 +23,7 @@ SETTLED = {
 
 WHY = "say what the cause was (--reason)"
 
-OTHERS = {**silencing.VERBS, **cylinders.VERBS, **reconcile.VERBS}
+OTHERS = {**silencing.VERBS, **cylinders.VERBS, **reconcile.VERBS, **reservations.VERBS}
 """What is asked besides the commands of a run."""
 
 NEVER_EXPIRE = frozenset({"stop", "abort"})
@@ -151,7 +151,7 @@ def _cannot_submit(scan: Scan, request: Request) -> str | None:
         return "a run needs a name"
     if run in scan.state.runs:
         return f"run {run} exists already"
-    return _busy(scan, plan) or _barred(scan, plan)
+    return _tripped(scan, plan) or _barred(scan, plan)
 
 
 def _cannot_start(scan: Scan, run: RunState) -> str | None:
@@ -162,7 +162,7 @@ def _cannot_start(scan: Scan, run: RunState) -> str | None:
     for name in chambers_of(scan, run.plan_hash):
         for instrument in scan.state.chambers[name].unaudited:
             return reconcile.not_audited(instrument)
-    return _busy(scan, run.plan_hash) or _barred(scan, run.plan_hash)
+    return _tripped(scan, run.plan_hash) or _barred(scan, run.plan_hash)
 
 
 def chambers_of(scan: Scan, plan_hash: str) -> list[str]:
@@ -170,19 +170,12 @@ def chambers_of(scan: Scan, plan_hash: str) -> list[str]:
     return sorted({s.chamber for s in scan.context.plans[plan_hash].steps if s.chamber})
 
 
-def _busy(scan: Scan, plan_hash: str) -> str | None:
-    """Why the chambers of a plan cannot be taken now."""
+def _tripped(scan: Scan, plan_hash: str) -> str | None:
+    """A run waits for chambers that are busy, and not for one that only a person can make usable again."""
     for name in chambers_of(scan, plan_hash):
-        chamber = scan.state.chambers[name]
-        owner = scan.state.runs.get(chamber.run or "")
-        if chamber.custody is not None:
-            return f"{name} is in custody since {chamber.custody['cause']}"
-        if chamber.safe is not None:
-            return f"{name} is being made safe"
-        if owner is not None and owner.end_state is None:
-            return f"{name} is busy with run {owner.run_id} ({owner.state})"
-        if chamber.latched:
-            return f"{name} has tripped ({', '.join(chamber.latched)}); clear and reset that run first"
+        latched = scan.state.chambers[name].latched
+        if latched:
+            return f"{name} has tripped ({', '.join(latched)}); clear and reset that run first"
     return None
 
 
@@ -221,9 +214,6 @@ def _answer(scan: Scan, request: Request) -> None:
 
 def _command(scan: Scan, request: Request) -> None:
     assert request.run is not None
-    if request.verb == "start":
-        for name in chambers_of(scan, scan.state.runs[request.run].plan_hash):
-            scan.emit("chamber_taken", {"chamber": name, "run": request.run}, request.run)
     if request.verb == "restart" and request.args.get("reason"):
         for rig in procedure.rigs_of(scan, request.run):
             services.person_says_clear(scan, rig)

@@ -32,7 +32,10 @@ class StepState:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """One run. `active` holds its set of active steps, `done` the finished ones with when and how."""
+    """One run. `active` holds its set of active steps, `done` the finished ones with when and how.
+
+    waits: why its next step cannot begin, while it cannot.
+    """
 
     run_id: str
     plan_hash: str
@@ -49,6 +52,7 @@ class RunState:
     by_person: bool = False
     cleared: bool = False
     end_state: str | None = None
+    waits: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class BenchState:
     """Everything labctl knows about a bench.
 
     alarms: those that are not NORMAL, by "chamber/what". bypasses: guards that only tell for now, by "chamber/guard".
+    reservations: chambers that people keep for themselves, until when and why.
     """
 
     runs: dict[str, RunState] = field(default_factory=dict)
@@ -105,6 +110,7 @@ class BenchState:
     pending: dict[str, Data] = field(default_factory=dict)
     alarms: dict[str, Data] = field(default_factory=dict)
     bypasses: dict[str, Data] = field(default_factory=dict)
+    reservations: dict[str, Data] = field(default_factory=dict)
     commands: int = 0
     tally: dict[str, float] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from labctl.engine.state import BenchState, RunState, empty
 from labctl.errors import PermissiveError, UsageError, WaitTimeoutError
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
+from labctl.runtime.backdoor import batch
 from labctl.runtime.clock import BusClock, VirtualClock
 from labctl.runtime.controller import Controller
 from labctl.runtime.instruments import Inline, Instruments, Threaded
@@ -56,9 +57,11 @@ class Rehearsal:
         on_estop: Callable[[], None] | None = None,
         lockstep: Lockstep | None = None,
         prepare: Callable[[Twin], None] | None = None,
+        also: Sequence[Plan] = (),
     ) -> None:
         """Build the plant and mount it.
 
+        also: plans of further runs that may be submitted.
         threads: one worker per bus instead of inline. prepare: given the twin before anything is mounted.
         lockstep: the bench as it is served elsewhere, instead of a twin in this process; its seed and clock count.
         """
@@ -89,7 +92,7 @@ class Rehearsal:
             for name, connection in made.items()
             if connection.problem or (connection.audit is not None and not connection.audit.ok)
         ]
-        context = compile_bench(self.bench, facts(self.bench, entries), [plan], coarse=coarse)
+        context = compile_bench(self.bench, facts(self.bench, entries), [plan, *also], coarse=coarse)
         self.controller = Controller(
             context,
             state or empty(self.bench.chambers),
@@ -119,10 +122,18 @@ class Rehearsal:
             raise UsageError("the plant of this bench is in another process; ask at its backdoor")
         return self._plant.twin
 
-    def submit(self, run_id: str, about: dict[str, Any], forecast: dict[str, Any] | None = None) -> None:
-        """Put the plan's run and its start into the inbox."""
+    def submit(
+        self,
+        run_id: str,
+        about: dict[str, Any],
+        forecast: dict[str, Any] | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        """Put a run of the plan (or of one of the others, which begins a batch) and its start into the inbox."""
         utc = self.clock.utc_ms(self.clock.now())
-        args: dict[str, Any] = {"run": run_id, "plan": self.plan.plan_hash, "about": about}
+        if plan is not None:
+            self.twin.plant.charge(batch(plan), run_id)
+        args: dict[str, Any] = {"run": run_id, "plan": (plan or self.plan).plan_hash, "about": about}
         if forecast is not None:
             args["forecast"] = forecast
         self.record.ask("submit", args, actor="labctl", run=None, key=f"{run_id}/submit", utc_ms=utc)

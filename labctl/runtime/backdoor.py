@@ -92,7 +92,7 @@ def answers(run: RunState, enter: Enter) -> list[tuple[str, dict[str, object]]]:
     """A simulated operator's answers to the open prompts of a run: key, and arguments of the request "answer"."""
     given = []
     for prompt in run.prompts.values():
-        asked = run.active[prompt["step"]].phase_s if prompt["step"] in run.active else run.state_s
         arguments: dict[str, object] = {"prompt": prompt["id"], "confirm": prompt["confirm"]}
-        given.append((f"{run.run_id}/{prompt['id']}/{asked}", {**arguments, **enter(prompt)}))
+        entered = enter({**prompt, "run": run.run_id})
+        given.append((f"{run.run_id}/{prompt['id']}/{prompt['asked_s']}", {**arguments, **entered}))
     return given

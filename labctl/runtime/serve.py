@@ -205,7 +205,7 @@ class Server:
         if problems := blocked(self._instruments.connections, plan):
             args["against"] = "; ".join(problems)
         elif self._door is not None:
-            _begin_batch(self._door, plan)
+            _begin_batch(self._door, plan, str(args.get("run", "")))
         self.controller.context = with_plan(self.controller.context, plan)
         return request._replace(args=args)
 
@@ -255,10 +255,10 @@ class _ServingController(Controller):
         return self._on_request(request)
 
 
-def _begin_batch(door: Backdoor, plan: Plan) -> None:
+def _begin_batch(door: Backdoor, plan: Plan, run: str) -> None:
     """Tell the operator behind the backdoor what will be made; one who does not hear it makes the usual gram."""
     try:
-        door.ask("charge", batch=batch(plan))
+        door.ask("charge", batch=batch(plan), run=run)
     except (ControllerError, UsageError) as error:
         print(f"the simulated operator was not told of {plan.protocol}: {error}", file=sys.stderr, flush=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from labctl_simulators.batch import Batch
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.oven import ConvectionOven
@@ -31,33 +32,33 @@ class Operator:
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
-        self._read: dict[str, Callable[[], tuple[float, str, float]]] = {
-            "tare": lambda: (plant.batch.tare_g, "g", 1e-4),
-            "wet_mass": lambda: (plant.batch.gross_g, "g", 1e-4),
-            "dry_mass": lambda: (plant.batch.gross_g, "g", 1e-4),
-            "product_mass": lambda: (plant.batch.product_g, "g", 1e-4),
-            "peroxide": lambda: (3.0 + plant.spread("peroxide", -2.0, 2.0), "ppm", 1.0),
-            "carbon": lambda: (
-                plant.batch.heat.carbon_wt_pct + plant.spread("carbon", -0.005, 0.005),
+        self._read: dict[str, Callable[[Batch], tuple[float, str, float]]] = {
+            "tare": lambda batch: (batch.tare_g, "g", 1e-4),
+            "wet_mass": lambda batch: (batch.gross_g, "g", 1e-4),
+            "dry_mass": lambda batch: (batch.gross_g, "g", 1e-4),
+            "product_mass": lambda batch: (batch.product_g, "g", 1e-4),
+            "peroxide": lambda batch: (3.0 + plant.spread("peroxide", -2.0, 2.0), "ppm", 1.0),
+            "carbon": lambda batch: (
+                batch.heat.carbon_wt_pct + plant.spread("carbon", -0.005, 0.005),
                 "wt%",
                 0.01,
             ),
-            "active_mass": lambda: (self._active_mass_mg() * 1e-3, "g", 1e-5),
+            "active_mass": lambda batch: (self._active_mass_mg() * 1e-3, "g", 1e-5),
         }
 
     def reads(self, entry: Mapping[str, Any]) -> bool:
         """Whether the plant has a model for this entry, in this unit."""
         if _quantity(entry) not in self._read:
             return False
-        unit = self._read[_quantity(entry)]()[1]
+        unit = self._read[_quantity(entry)](self.plant.batch)[1]
         asked = entry.get("unit", unit)
         return asked == unit or (unit == "g" and asked in _GRAMS)
 
     def answer(self, step: Mapping[str, Any]) -> dict[str, float | bool]:
         """Do what the prompt asks and return what a person enters: values by name, confirmations as True.
 
-        step: {"kind": manual | measure | unload, "do", "enter": [{"name", "unit"}], "into", "confirm"}; an entry whose
-        name also says of which sample it is has its "quantity".
+        step: {"kind": manual | measure | unload, "do", "enter": [{"name", "unit"}], "into", "confirm", "run"}; an entry
+        whose name also says of which sample it is has its "quantity".
         Raises OperatorError naming a quantity, unit, place or kind that the plant does not know.
         """
         kind, entries = step["kind"], step.get("enter") or ()
@@ -68,16 +69,17 @@ class Operator:
             if name not in self._read:
                 known = ", ".join(sorted(self._read))
                 raise OperatorError(f"no model gives {name!r}: the simulated operator can read {known}")
+        batch = self.plant.batch_of(step.get("run") or "")
         if kind == "unload":
-            self._unload()
+            self._unload(batch)
         elif kind == "manual":
-            self._move(step.get("into"), {_quantity(entry) for entry in entries})
-        answers: dict[str, float | bool] = {name: self._value(entry) for name, entry in wanted.items()}
+            self._move(batch, step.get("into"), {_quantity(entry) for entry in entries})
+        answers: dict[str, float | bool] = {name: self._value(batch, entry) for name, entry in wanted.items()}
         return answers | dict.fromkeys(step.get("confirm") or (), True)
 
-    def _value(self, entry: Mapping[str, Any]) -> float:
+    def _value(self, batch: Batch, entry: Mapping[str, Any]) -> float:
         """What the display shows, in the unit that is asked for."""
-        value, unit, resolution = self._read[_quantity(entry)]()
+        value, unit, resolution = self._read[_quantity(entry)](batch)
         shown = round(value / resolution) * resolution
         asked = entry.get("unit", unit)
         if asked == unit:
@@ -86,9 +88,9 @@ class Operator:
             return round(shown / _GRAMS[asked], 9)
         raise OperatorError(f"{entry['name']} is read in {unit}, not in {asked!r}")
 
-    def _move(self, into: str | None, wanted: Collection[str]) -> None:
+    def _move(self, batch: Batch, into: str | None, wanted: Collection[str]) -> None:
         """Carry the batch to where the prompt wants it."""
-        plant, batch = self.plant, self.plant.batch
+        plant = self.plant
         if into is None and "wet_mass" in wanted and not batch.poured:
             into = "oven"
         elif into is None and "active_mass" in wanted:
@@ -107,9 +109,8 @@ class Operator:
             self._empty_vessels()
         batch.place = name
 
-    def _unload(self) -> None:
+    def _unload(self, batch: Batch) -> None:
         """Take the product out of the tube it is in."""
-        batch = self.plant.batch
         chamber = self.plant.chambers.get(batch.place or "")
         if batch.place and isinstance(chamber, Tube):
             self._open(batch.place, chamber)

@@ -1,4 +1,4 @@
-"""One bench as matter: chambers, the batch in them, and the instruments wired to them, on one tick of 1 s.
+"""One bench as matter: chambers, the batches in them, and the instruments wired to them, on one tick of 1 s.
 
 At tick k the models have moved to k seconds under what the actuators did since k - 1; then every device
 lives that second, in bench order. So what a sensor shows at k is the state at k, whoever asks, whenever.
@@ -27,6 +27,8 @@ from labctl_simulators.physics.syringe import Syringe
 
 BATCH_EVERY_S = 10
 """Drying and decomposition take hours; they move in steps of this many ticks."""
+BATCHES = 8
+"""So many are kept: what was made longest ago has left the laboratory by then (assumed)."""
 HEATER_POWER = (-0.20, 0.10)
 THERMOCOUPLE_K = 1.5
 FLOW_GAIN = 0.003
@@ -156,6 +158,7 @@ class Plant:
         self.models: dict[str, str] = {}
         self.devices: dict[str, Device] = {}
         self.sessions: dict[str, Session] = {}
+        self.batches: dict[str, Batch] = {}
         self.charge(spec.get("batch", {}))
         for name, instrument in spec.get("instruments", {}).items():
             self._attach(name, instrument)
@@ -179,21 +182,36 @@ class Plant:
             for cell in cells:
                 cell.step(1.0)
             if tick % BATCH_EVERY_S == 0:
-                self.batch.step(BATCH_EVERY_S, self.batch_c)
+                for batch in self.batches.values():
+                    batch.step(BATCH_EVERY_S, self.temperature_c(batch))
             self.tick = tick
             now = float(tick)
             for live in ticks:
                 live(now)
         self.next_s = self.tick + 1.0
 
-    def charge(self, batch: Mapping[str, Any]) -> None:
-        """Begin another batch, on the lab bench; see `Batch`. Raises ValueError for what a batch does not have."""
-        self.batch = Batch(**_known("batch", batch, Batch))
+    def charge(self, batch: Mapping[str, Any], run: str = "") -> None:
+        """Begin the batch of a run, on the lab bench; see `Batch`. Without a run, of whoever has none of their own.
+
+        Raises ValueError for what a batch does not have.
+        """
+        self.batches.pop(run, None)
+        self.batches[run] = Batch(**_known("batch", batch, Batch))
+        while len(self.batches) > BATCHES:
+            del self.batches[next(iter(self.batches))]
+
+    def batch_of(self, run: str) -> Batch:
+        """What a run makes: its own batch, else the newest."""
+        return self.batches.get(run) or self.batch
 
     @property
-    def batch_c(self) -> float:
-        """Temperature of the batch where it is, degC."""
-        place = self.chambers.get(self.batch.place or "")
+    def batch(self) -> Batch:
+        """The newest."""
+        return next(reversed(self.batches.values()))
+
+    def temperature_c(self, batch: Batch) -> float:
+        """Temperature of a batch where it is, degC."""
+        place = self.chambers.get(batch.place or "")
         if isinstance(place, Tube):
             return place.furnace.sample_c
         return place.load_c if isinstance(place, ConvectionOven) else self.ambient_c

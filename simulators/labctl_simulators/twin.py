@@ -110,7 +110,7 @@ class Twin:
         batch = self.plant.batch
         return {
             "place": batch.place,
-            "temperature_c": self.plant.batch_c,
+            "temperature_c": self.plant.temperature_c(batch),
             "thf_g": batch.dish.thf_g,
             "ethanol_g": batch.dish.ethanol_g,
             "water_g": batch.dish.water_g,

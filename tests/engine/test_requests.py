@@ -100,23 +100,6 @@ def test_a_run_needs_a_name_of_its_own(run: str | None, said: str) -> None:
     assert hands.ask("submit", None, run=run, plan=hands.plan.plan_hash) == (f"refused: {said}", False)
 
 
-def test_a_second_run_on_busy_chambers_is_refused_with_the_reason() -> None:
-    hands = Hands(stir(duration_s=1e5, timeout_s=2e5))
-    assert hands.plan is not None
-    plan = hands.plan.plan_hash
-    for run in ("run-1", "run-2"):
-        assert hands.ask("submit", None, run=run, plan=plan)[1]
-    assert hands.ask("start", "run-1")[1]
-    busy = ("refused: vessel is busy with run run-1 (RUNNING)", False)
-    assert hands.ask("start", "run-2") == busy
-    assert hands.ask("submit", None, run="run-3", plan=plan) == busy
-    hands.outcome["heat_off"] = "never"
-    hands.ask("abort")
-    hands.scan()
-    assert hands.ask("start", "run-2") == ("refused: vessel is being made safe", False)
-    hands.outcome["heat_off"] = "ok"
-
-
 def test_two_runs_on_different_chambers_go_side_by_side() -> None:
     hands = Hands(stir(duration_s=600.0, timeout_s=2e5))
     other = plan_of(dry())

@@ -396,8 +396,12 @@ def test_blind_custody_ends_by_time_and_never_while_any_reading_is_hot() -> None
 def test_no_run_may_take_a_chamber_in_custody() -> None:
     hands = in_custody()
     assert hands.plan is not None
-    outcome, accepted = hands.ask("submit", None, run="run-2", plan=hands.plan.plan_hash)
-    assert (outcome, accepted) == ("refused: tube is in custody since abort by person", False)
+    assert hands.ask("submit", None, run="run-2", plan=hands.plan.plan_hash)[1]
+    assert hands.ask("start", "run-2")[1]
+    hands.scan()
+    second = hands.state.runs["run-2"]
+    assert (second.waits, second.active) == ("tube is in custody since abort by person", {})
+    assert hands.tube.run is None
 
 
 def test_gas_that_does_not_stop_is_told_again_and_comes_back_when_the_tube_is_hot_after_all() -> None:

@@ -71,6 +71,7 @@ class Furnace:
 
     def ask(self, verb: str, **args: Any) -> None:
         self.record.ask(verb, args, actor="person", run="run-1", key=f"{verb}{self.now}", utc_ms=0)
+        self.rehearsal.controller.hurry()  # the inbox is looked at by the wall's clock
 
     def fault(self, instrument: str, kind: str, **parameters: Any) -> None:
         self.faults.add({"instrument": instrument, "kind": kind, "parameters": parameters})

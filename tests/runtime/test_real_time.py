@@ -142,9 +142,15 @@ def test_a_controller_outlives_its_terminal_and_a_killed_one_is_succeeded(
     assert shown["runs"][0]["state"] == "RUNNING"
     assert shown["allowed_commands"] == ["PAUSE", "HOLD", "STOP", "ABORT"]
     assert labctl("serve", "--bench", place)[0] == 10
-    code, _, said = labctl("run", protocol, "--bench", place, "--yes")
-    assert code == 8
-    assert f"tube is busy with run {run_id}" in said
+    second_run = start("run", protocol, "--bench", place, "--yes")
+    assert eventually(lambda: len(status(labctl, bench)["runs"]) == 2)
+    assert eventually(lambda: status(labctl, bench)["runs"][1]["waits"] is not None)
+    shown = status(labctl, bench)
+    assert shown["runs"][1]["waits"] == f"tube is busy with run {run_id} (RUNNING)"
+    assert labctl("stop", shown["runs"][1]["run_id"], "--bench", place)[0] == 0
+    _, said = second_run.communicate(timeout=20)
+    assert f"waits: tube is busy with run {run_id}" in said
+    assert second_run.returncode == 4
 
     heating(labctl, bench)
     os.kill(first, signal.SIGKILL)

@@ -111,10 +111,10 @@ class Backdoor:
         self._catch_up()
         return self.twin.entered(prompt)
 
-    def charge(self, batch: Mapping[str, Any]) -> None:
-        """Have the simulated operator begin another batch, e.g. {"product_mass_g": 2.0}."""
+    def charge(self, batch: Mapping[str, Any], run: str = "") -> None:
+        """Have the simulated operator begin the batch of a run, e.g. {"product_mass_g": 2.0}."""
         with self.twin.lock:
-            self.twin.plant.charge(batch)
+            self.twin.plant.charge(batch, run)
 
     def fault(self, **fault: Any) -> int:
         """Schedule a fault, at `at_s` of plant time or `in_s` from now. Returns its number."""

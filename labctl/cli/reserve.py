@@ -1,0 +1,19 @@
+"""`labctl reserve`: keep a chamber for somebody; runs that need it wait."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from labctl.cli.control import actor, submit
+
+
+def main(arguments: Namespace) -> int:
+    """Tell the controller."""
+    args: dict[str, Any] = {"chamber": arguments.chamber}
+    verb = "unreserve"
+    if not arguments.end:
+        verb = "reserve"
+        args |= {"for_s": arguments.duration, "reason": arguments.reason}
+    print(f"{verb} {arguments.chamber}: {submit(arguments.bench, verb, None, args, actor(arguments))}")
+    return 0
