@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, get_args
 
 PERSON = "person"
 """The role, and in a schedule the instrument, of who presses the buttons."""
@@ -18,6 +19,7 @@ Range = tuple[float, float]
 Gravity = Literal["passes", "holds", "ends", "lies"]
 """What a kind of fault mostly does to a run: nothing, a hold, an end. Or a sensor lies, which ends it too; once a seed
 and work: two thermometers that tell the same lie cannot be found out."""
+GRAVITIES: tuple[Gravity, ...] = get_args(Gravity)
 
 TURNS = 3
 """Runs of each work that have faults of their own."""
@@ -25,7 +27,7 @@ HANDS: Mapping[str, Mapping[Gravity, int]] = {
     "firing": {"passes": 4, "holds": 3, "ends": 1},
     "tabletop": {"passes": 3, "holds": 1, "ends": 1},
 }
-"""Faults dealt to each run, by the protocol that it carries out. One of a seed's runs lies instead of an end."""
+"""Faults dealt to each run, by the protocol that it carries out. In one of a seed's runs a sensor lies besides."""
 SOMETIMES: Mapping[str, float] = {"cables swapped at first": 0.25, "commands in a storm": 0.35}
 """Kinds that belong to no run: the share of seeds that have them."""
 
@@ -48,7 +50,7 @@ STAGES: Mapping[str, Stage] = {
     "ramp": Stage("furnace.tube_c", (30.0, 560.0), (0.0, 60.0)),
     "warming": Stage("furnace.tube_c", (60.0, 170.0), (0.0, 10.0)),
     "hot": Stage("furnace.tube_c", (160.0, 580.0), (0.0, 150.0)),
-    "climbing": Stage("furnace.tube_c", (450.0, 560.0), (0.0, 10.0)),
+    "climbing": Stage("furnace.tube_c", (380.0, 560.0), (0.0, 10.0)),
     "soak": Stage("furnace.tube_c", (585.0, 592.0), (0.0, 220.0)),
     "cooling": Stage("furnace.tube_c", (585.0, 592.0), (260.0, 800.0)),
     "cell": Stage("cell.current_a", (1e-6, 1e-5), (0.0, 700.0)),
@@ -148,7 +150,13 @@ KINDS: Mapping[str, Kind] = {
         "holds", 15, "panel_setpoint", ("furnace", "oven", "gas", "stirrer"), (1.0, 2.0)
     ),
     "hotter at the panel": Kind(
-        "holds", 15, "panel_setpoint", ("furnace",), (1.0, 2.0), {"value": [700.0, 850.0]}, ("hot", "soak")
+        "holds",
+        15,
+        "panel_setpoint",
+        ("furnace",),
+        (1.0, 2.0),
+        {"value": [700.0, 850.0]},
+        ("ramp", "hot", "soak"),
     ),
     "manual at the panel": Kind(
         "holds", 15, "panel_mode", ("furnace", "oven"), (1.0, 2.0), {"output": [30.0, 100.0]}
@@ -243,28 +251,25 @@ def places(kind: Kind, able: Sequence[str], work: str) -> list[tuple[str, str]]:
 
 def dealt(seed: int, kinds: Mapping[str, Sequence[str]], work: str) -> Iterator[tuple[int, str]]:
     """The kinds of a seed for the runs of a work, as (turn, kind): the next cards of each of its packs."""
-    packs: dict[Gravity, list[str]] = {"passes": [], "holds": [], "ends": [], "lies": []}
-    for name, able in sorted(kinds.items()):
-        if places(KINDS[name], able, work):
-            packs[KINDS[name].gravity].append(name)
+    names = [name for name, able in sorted(kinds.items()) if places(KINDS[name], able, work)]
+    packs = {gravity: tuple(n for n in names if KINDS[n].gravity == gravity) for gravity in GRAVITIES}
     lying = int(chance(seed, f"{work} lies") * 2)
     hand = HANDS[work]
     for turn in range(TURNS):
         for gravity, many in hand.items():
-            if gravity == "ends" and turn == lying:
-                yield from ((turn, name) for name in _cards(seed, packs["lies"], 1))
-            else:
-                first = seed * TURNS + turn
-                yield from ((turn, name) for name in _cards(first, packs[gravity], many))
+            yield from ((turn, name) for name in _cards(seed * TURNS + turn, packs[gravity], many))
+        if turn == lying:
+            yield from ((turn, name) for name in _cards(seed, packs["lies"], 1))
 
 
-def _cards(hand: int, pack: Sequence[str], each: int) -> list[str]:
+def _cards(hand: int, pack: tuple[str, ...], each: int) -> list[str]:
     """The cards of a hand, from a pack that is shuffled anew each time it is used up; none of an empty one."""
     cards = range(hand * each, (hand + 1) * each) if pack else ()
     return [_shuffled(card // len(pack), pack)[card % len(pack)] for card in cards]
 
 
-def _shuffled(deal: int, pack: Sequence[str]) -> list[str]:
+@lru_cache(64)
+def _shuffled(deal: int, pack: tuple[str, ...]) -> list[str]:
     return sorted(pack, key=lambda name: chance(deal, name))
 
 
