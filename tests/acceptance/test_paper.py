@@ -83,6 +83,24 @@ def test_the_whole_paper_run_has_every_step_and_a_short_journal(carried_out: Run
     )
 
 
+@pytest.mark.parametrize("seed", [None, 7], ids=["nominal plant", "perturbed plant"])
+def test_a_fault_free_run_through_its_cool_down_raises_no_trip_and_no_alarm(
+    carried_out: Runner, seed: int | None
+) -> None:
+    done = carried_out(seed=seed, pyrolysis_temperature="800 degC", **(SHORTER if seed is None else {}))
+    with sqlite3.connect(done.folder / "labctl.db") as database:
+        kinds = dict(database.execute("SELECT kind, count(*) FROM journal GROUP BY kind"))
+        steps = {
+            name
+            for (name,) in database.execute(
+                "SELECT json_extract(data, '$.id') FROM journal WHERE kind = 'step_done'"
+            )
+        }
+    assert done.result["state"] == "COMPLETE"
+    assert {"pyrolyse", "cool", "unload"} <= steps
+    assert (kinds.get("tripped", 0), kinds.get("alarm", 0)) == (0, 0)
+
+
 def test_the_same_plan_bench_and_seed_make_the_same_journal(carried_out: Runner) -> None:
     parameters = {"pyrolysis_temperature": "900 degC"} | SHORTER
     once = carried_out(seed=8, **parameters).result
