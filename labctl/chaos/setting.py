@@ -69,10 +69,13 @@ class Setting:
         A bench that lacks a required protection is taken here, and nowhere else: chaos shows what it was for.
         """
         entries = drivers()
-        loaded = load_bench(BENCH_FILE, entries)
+        whole = loaded = load_bench(BENCH_FILE, entries)
         if bench is not None:
             loaded = with_matter_of(load_bench(bench, entries, unprotected=True), loaded)
-        return cls(loaded, entries, tuple(load_plan(file, {}, loaded)[0] for file in PROTOCOL_FILES))
+            whole = with_guards_of(loaded, whole)
+        # no rule lets anybody plan what a protection is missing for: the plan is that of the protected bench
+        plans = (load_plan(file, {}, whole)[0] for file in PROTOCOL_FILES)
+        return cls(loaded, entries, tuple(plans))
 
     def check(self, faults: Sequence[Mapping[str, Any]]) -> None:
         """Raises UsageError for the first fault that this setting cannot have."""
@@ -174,6 +177,17 @@ def with_matter_of(bench: Bench, other: Bench) -> Bench:
         for name, instrument in bench.instruments.items()
     }
     return bench.model_copy(update={"chambers": chambers, "instruments": instruments})
+
+
+def with_guards_of(bench: Bench, other: Bench) -> Bench:
+    """A bench whose chambers have the guards and safe states of another's of the same kind too, to plan on."""
+    by_kind = {chamber.kind: chamber for chamber in other.chambers.values()}
+    chambers = {}
+    for name, chamber in bench.chambers.items():
+        like, named = by_kind[chamber.kind], {guard.guard for guard in chamber.guards}
+        guards = (*chamber.guards, *(guard for guard in like.guards if guard.guard not in named))
+        chambers[name] = chamber.model_copy(update={"guards": guards, "safe_state": like.safe_state})
+    return bench.model_copy(update={"chambers": chambers})
 
 
 def plain(fault: Mapping[str, Any]) -> dict[str, Any]:

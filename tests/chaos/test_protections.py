@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from labctl.chaos.setting import Setting
 from labctl.chaos.trial import trial
@@ -44,33 +46,38 @@ DELETED = {
 
 
 @cache
-def setting(folder: Path) -> Setting:
-    """That of a campaign on a copy of the standard bench, for a single run of each plan."""
+def standard(folder: Path) -> dict[str, Any]:
+    """What `labctl init` writes."""
     assert main(["init", str(folder)]) == 0
+    data: dict[str, Any] = yaml.safe_load((folder / "bench.yaml").read_text())
+    return data
+
+
+def setting(folder: Path, bench: dict[str, Any]) -> Setting:
+    """That of a campaign on this bench, for a single run of each plan."""
+    folder.mkdir()
+    (folder / "bench.yaml").write_text(yaml.safe_dump(bench))
     return replace(Setting.of(folder), safety_s=(2900.0, 3000.0), last_run_s=0.0)
 
 
-def without(whole: Setting, deleted: Deleted) -> Setting:
-    """The same without a protection of its tube."""
-    tube = whole.bench.chambers["tube"]
-    less = tube.model_copy(
-        update={
-            "guards": [guard for guard in tube.guards if guard.guard not in deleted.guards],
-            "safe_state": [item for item in tube.safe_state if item not in deleted.items],
-        }
-    )
-    assert less != tube
-    chambers = {**whole.bench.chambers, "tube": less}
-    return replace(whole, bench=whole.bench.model_copy(update={"chambers": chambers}))
+def without(bench: dict[str, Any], deleted: Deleted) -> dict[str, Any]:
+    """The bench without a protection of its tube."""
+    less = deepcopy(bench)
+    tube = less["chambers"]["tube"]
+    tube["guards"] = [guard for guard in tube["guards"] if guard["guard"] not in deleted.guards]
+    tube["safe_state"] = [item for item in tube["safe_state"] if item not in deleted.items]
+    assert less != bench
+    return less
 
 
 @pytest.mark.parametrize("name", DELETED)
 def test_what_happens_without_a_protection_is_seen_and_does_not_happen_with_it(
-    name: str, tmp_path_factory: pytest.TempPathFactory
+    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    deleted, whole = DELETED[name], setting(tmp_path_factory.getbasetemp() / "standard")
-    broken = trial(without(whole, deleted), 1, [deleted.fault], stop_at=deleted.invariant)
+    deleted, whole = DELETED[name], standard(tmp_path_factory.getbasetemp() / "standard")
+    less = setting(tmp_path / "less", without(whole, deleted))
+    broken = trial(less, 1, [deleted.fault], stop_at=deleted.invariant)
     assert deleted.invariant in {violation.invariant for violation in broken.violations}
-    sound = trial(whole, 1, [deleted.fault])
+    sound = trial(setting(tmp_path / "whole", whole), 1, [deleted.fault])
     assert sound.hits == {deleted.fault["kind"]: 1}
     assert sound.violations == ()
