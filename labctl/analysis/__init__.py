@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from labctl.analysis.capacity import CycleSummary, HalfCycle, half_cycles, summarise
 from labctl.analysis.model import Analysis, EnteredValue, Row, StepRecord, Verdict
-from labctl.analysis.record import Record, entered_values, read_record, remarks, step_records
+from labctl.analysis.record import Record, entered_values, read_record, reagents_taken, remarks, step_records
 from labctl.analysis.telemetry import charted, cycler_samples, gas_litres, profiles
 from labctl.analysis.verdict import judge, result_key
 from labctl.protocol.plan import ACTIVE_MASS, Cycle, Gas, Heat, LeakCheck, Purge
@@ -52,6 +52,7 @@ def analyse(reader: Reader, run_id: str, *, charts: bool = True) -> Analysis:
         active_mass_g=last.mass_g,
         remarks=remarks(record),
         entered=entered,
+        taken=reagents_taken(record),
         journal_head=record.head,
         journal_rows=record.rows,
     )
@@ -94,7 +95,7 @@ def _results(
 
     Where several steps cycled, those of each stand under `STEP/` too; without it, those of the last.
     """
-    results = {result_key(e.name, e.unit): e.value for e in entered}
+    results = {result_key(e.name, e.unit): e.value for e in entered if e.name != "keep"}
     for at in steps:
         for name, value in at.summary.get("derived", {}).items():
             results[result_key(name, "%" if name == "solvent_loss" else "1")] = value

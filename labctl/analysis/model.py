@@ -110,6 +110,24 @@ class EnteredValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken of a reagent in all: `wanted` and `taken` in `unit` (g or mL), and what is known of its bottle."""
+
+    step: str
+    reagent: str
+    lot: str
+    purity_wt_pct: float | None
+    wanted: float
+    taken: float
+    unit: str
+    deviation_pct: float
+    tolerance_pct: float
+    verdict: str
+    instrument: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One signal over the whole run, thinned out: seconds since the start, and values in `unit`.
 
@@ -160,5 +178,6 @@ class Analysis:
     active_mass_g: float | None
     remarks: tuple[Remark, ...]
     entered: tuple[EnteredValue, ...]
+    taken: tuple[Taken, ...]
     journal_head: str
     journal_rows: int

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError as SchemaError
 
-from labctl.analysis.model import EnteredValue, Remark, StepRecord
+from labctl.analysis.model import EnteredValue, Remark, StepRecord, Taken
 from labctl.errors import StoreError
 from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import Plan
@@ -155,6 +155,20 @@ def entered_values(record: Record) -> tuple[EnteredValue, ...]:
         )
         for answer in record.of("answered")
         for name, value in answer.data.get("values", {}).items()
+    )
+
+
+def reagents_taken(record: Record) -> tuple[Taken, ...]:
+    """What was weighed and dispensed, each portion with what was topped up later, in the order of the first."""
+    newest = {event.data["of"]: event for event in record.of("taken")}
+    facts = ("reagent", "lot", "purity_wt_pct", "wanted", "taken", "unit", "deviation_pct", "tolerance_pct")
+    return tuple(
+        Taken(
+            step=step,
+            **{name: event.data[name] for name in (*facts, "verdict", "instrument")},
+            at_s=event.t_s - record.start_s,
+        )
+        for step, event in newest.items()
     )
 
 

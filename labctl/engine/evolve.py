@@ -152,6 +152,11 @@ def _answered(state: BenchState, data: Data, event: Event) -> BenchState:
     return _put_run(state, replace(run, prompts=prompts, values={**run.values, **data["values"]}))
 
 
+def _taken(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[event.stream]
+    return _put_run(state, replace(run, taken={**run.taken, data["of"]: data}))
+
+
 # -- commands --------------------------------------------------------------------------------------
 
 
@@ -375,6 +380,7 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "prompt": _prompt,
     "answered": _answered,
     "prompt_taken_back": _prompt_taken_back,
+    "taken": _taken,
     "intent": _intent,
     "result": _result,
     "purge_proven": _purge(True),

@@ -89,8 +89,11 @@ def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
                 cool = run.state == "HOLDING" and run.hold == "cool" and chamber.energised
                 if cool or not _can_maintain(scan, rig, chamber):
                     safe.start(scan, rig, reason, "hold", run.run_id)
-                elif run.actor != "guard panel_change":  # nobody fights a hand at the panel
-                    _freeze_ramp(scan, rig, run)
+                else:
+                    if chamber.dosing and rig.pump is not None:
+                        scan.send(rig, rig.pump, "pump_off", run=run.run_id, why=f"run is {run.state}")
+                    if run.actor != "guard panel_change":  # nobody fights a hand at the panel
+                        _freeze_ramp(scan, rig, run)
         case "STOPPING" | "ABORTING":
             for rig in rigs_of(scan, run.run_id):
                 chamber = scan.state.chambers[rig.name]

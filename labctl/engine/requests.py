@@ -13,7 +13,7 @@ from labctl.engine.steps.people import is_number, refusal
 from labctl.model.commands import Request
 from labctl.model.events import BENCH_STREAM
 from labctl.model.limits import limit
-from labctl.protocol.plan import Cycle, Heat, Stir
+from labctl.protocol.plan import Cycle, Dispense, Heat, Stir
 
 SETTLED = {
     "stop": ("STOPPING", "STOPPED", "ABORTING", "ABORTED", "COMPLETE"),
@@ -180,8 +180,10 @@ def _tripped(scan: Scan, plan_hash: str) -> str | None:
 
 
 def energised(context: Context, plan_hash: str) -> set[str]:
-    """The instruments that safety rests on while a plan heats, stirs or charges: those of such steps and chambers."""
-    steps = [step for step in context.plans[plan_hash].steps if isinstance(step, Heat | Stir | Cycle)]
+    """The instruments that safety rests on while a plan heats, stirs, doses or charges: of such steps and chambers."""
+    steps = [
+        step for step in context.plans[plan_hash].steps if isinstance(step, Heat | Stir | Cycle | Dispense)
+    ]
     chambers = {step.chamber for step in steps if step.chamber}
     driven = {name for step in steps for name in step.instruments}
     return driven | {name for chamber in chambers for name in context.rigs[chamber].instruments}

@@ -35,6 +35,7 @@ class RunState:
     """One run. `active` holds its set of active steps, `done` the finished ones with when and how.
 
     waits: why its next step cannot begin, while it cannot.
+    taken: by step, what was taken of a reagent in all.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunState:
     done: dict[str, Data] = field(default_factory=dict)
     prompts: dict[str, Data] = field(default_factory=dict)
     values: dict[str, float] = field(default_factory=dict)
+    taken: dict[str, Data] = field(default_factory=dict)
     hold: str = "maintain"
     reason: str | None = None
     actor: str | None = None

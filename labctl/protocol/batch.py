@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
 
 from labctl.errors import UsageError
 from labctl.model.quantity import QuantityError
@@ -18,6 +17,7 @@ from labctl.protocol.chemistry import Formula, formula, molar_mass
 from labctl.protocol.diagnosis import nearest
 from labctl.protocol.reaction import BalanceError, Reaction, balance
 from labctl.protocol.recipe import Measured, Reagent, Recipe, Unit, measured
+from labctl.protocol.weighing import Weighing, scale_of
 
 LEAST_G, MOST_G = 1e-3, 1e4
 """Between what a balance resolves and what a laboratory holds (assumed)."""
@@ -53,29 +53,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighing:
-    """What the balance (or the cylinder) said, against what was wanted at that moment, in `unit`."""
-
-    name: str
-    wanted: float
-    read: float
-    unit: Unit
-    tolerance_pct: float
-
-    @property
-    def deviation_pct(self) -> float:
-        """How far off, in percent of what was wanted."""
-        return 100.0 * (self.read / self.wanted - 1.0)
-
-    @property
-    def verdict(self) -> Literal["ok", "short", "over"]:
-        """Within tolerance, or on which side of it."""
-        if abs(self.deviation_pct) <= self.tolerance_pct * (1 + 1e-9):
-            return "ok"
-        return "short" if self.deviation_pct < 0 else "over"
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """A recipe for `product_g` grams. `scale`: by how much what was weighed has made it larger or smaller."""
 
@@ -96,8 +73,9 @@ class Batch:
         wanted = self.wanted(name)
         if name not in self.weighings:
             return wanted
-        missing = wanted - self._factor(name) * self.lines[name].amount(self.lines[name].unit)
-        return missing if missing > wanted * self.lines[name].tolerance_pct / 100 else 0.0
+        line = self.lines[name]
+        taken = self._factor(name) * line.amount(line.unit)
+        return Weighing(name, wanted, taken, line.unit, line.tolerance_pct).missing
 
     def weighed(self, name: str, reading: str) -> Batch:
         """This batch once so much of a reagent was taken, and the rest corrected to it.
@@ -115,8 +93,8 @@ class Batch:
         wanted = line.amount(taken.unit) * self.scale
         weighing = Weighing(line.name, wanted, taken.value, taken.unit, line.tolerance_pct)
         after = replace(self, weighings={**self.weighings, line.name: weighing})
-        factors = [after._factor(n) for n in after.weighings if self.lines[n].reagent.role == "precursor"]
-        return replace(after, scale=max(factors, default=1.0))
+        precursors = [n for n in after.weighings if self.lines[n].reagent.role == "precursor"]
+        return replace(after, scale=scale_of(map(after._factor, precursors)))
 
     def beside_reference(self) -> dict[str, tuple[Measured, float]]:
         """Of each reagent with a reference: what that says for this mass, and by how many percent we are off."""

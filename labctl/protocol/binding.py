@@ -43,6 +43,7 @@ from labctl.protocol.plan import (
     Unload,
     Wait,
 )
+from labctl.protocol.portions import Portions
 from labctl.protocol.roles import Cast
 from labctl.protocol.source import Document, Path
 from labctl.protocol.words import Relation
@@ -64,7 +65,8 @@ def bind(
     """The plan, or None, and everything that keeps the protocol from being bound."""
     cast = Cast(protocol.roles, document, bench)
     cast.bind()
-    binder = _Binder(protocol, parameters, bench, cast, Inquiry(cast))
+    portions = Portions(protocol, bench, cast)
+    binder = _Binder(protocol, parameters, bench, cast, Inquiry(cast), portions)
     steps = [binder.step(i, step) for i, step in enumerate(protocol.steps)]
     charge = protocol.charge
     expected = published(protocol, parameters, cast)
@@ -115,6 +117,7 @@ class _Binder:
     bench: Bench
     cast: Cast
     inquiry: Inquiry
+    portions: Portions
     seen: dict[str, int] = field(default_factory=dict)
     hot_c: dict[str, float] = field(default_factory=dict)
     """Highest the chamber may still be, by the last heat step in it."""
@@ -201,6 +204,10 @@ class _Binder:
             return self.wait(step, step.wait, at)
         if step.decide:
             return self.decide(step, step.decide, at)
+        if step.weigh:
+            return self.portions.weigh(step, step.weigh, at)
+        if step.dispense:
+            return self.portions.dispense(step, step.dispense, at)
         if step.measure:
             entries = _entries(step.measure.enter, step.sample)
             return Measure(id=step.id, title=step.title, what=step.measure.what, enter=entries)

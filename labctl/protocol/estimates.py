@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from labctl.bench.schema import Bench, Chamber
-from labctl.protocol.plan import Cool, Cycle, Heat, LeakCheck, Purge, Segment, Step, Stir, Wait
+from labctl.protocol.plan import Cool, Cycle, Dispense, Heat, LeakCheck, Purge, Segment, Step, Stir, Wait
 
 AIR_OXYGEN_PPM = 209_500.0
 """Oxygen in dry air (20.95 %)."""
@@ -87,6 +87,8 @@ def duration_s(step: Step, start_c: float, bench: Bench) -> float:
         return step.expected_s
     if isinstance(step, Stir | Wait):
         return step.duration_s
+    if isinstance(step, Dispense):
+        return 60.0 * step.portion.amount / step.rate_ml_per_min
     if isinstance(step, Cycle):
         return cycle_s(step.cycles, step.rate_c)
     return 0.0

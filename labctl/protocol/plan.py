@@ -246,6 +246,47 @@ class Cycle(Step):
     mass: str = Field(default=ACTIVE_MASS, exclude_if=_is_the_active_mass)
 
 
+class Portion(Frozen):
+    """How much of a reagent a planned batch takes, in `unit`, and what is known of its bottle.
+
+    follows: it is corrected to what was really taken before. precursor: it ends up in the product, so what was taken
+    of it says how large the batch is. purity_wt_pct: of `formula` in what is in the bottle; None where that is not
+    said. lot: the bottle's.
+    """
+
+    reagent: str
+    formula: str = ""
+    unit: Literal["g", "mL"]
+    amount: float = Field(gt=0)
+    tolerance_pct: float = Field(gt=0)
+    follows: bool = False
+    precursor: bool = False
+    purity_wt_pct: float | None = None
+    lot: str = ""
+
+
+class Weigh(Step):
+    """Tare a vessel, have a reagent put into it, read the balance at rest, and judge that against tolerance."""
+
+    kind: Literal["weigh"] = "weigh"
+    balance: str
+    portion: Portion
+
+
+class Dispense(Step):
+    """Pump a volume of a liquid into the vessel at `rate_ml_per_min`.
+
+    flammable: it waits until the plate under the vessel is cooler than limit flammable_plate.
+    """
+
+    kind: Literal["dispense"] = "dispense"
+    pump: str
+    portion: Portion
+    rate_ml_per_min: float
+    flammable: bool
+    timeout_s: float
+
+
 class Wait(Step):
     """Do nothing for `duration_s`, or until something holds; the run is held when it does not within `timeout_s`."""
 
@@ -267,7 +308,7 @@ class Decide(Step):
 
 
 AnyStep = Annotated[
-    Stir | Heat | Purge | LeakCheck | Cool | Manual | Measure | Unload | Cycle | Wait | Decide,
+    Stir | Heat | Purge | LeakCheck | Cool | Manual | Measure | Unload | Cycle | Wait | Decide | Weigh | Dispense,
     Field(discriminator="kind"),
 ]
 

@@ -73,7 +73,8 @@ Frequency = Annotated[float, *_quantity("frequency")]
 Mass = Annotated[float, *_quantity("mass")]
 Volume = Annotated[float, *_quantity("volume")]
 Percent = Annotated[float, *_quantity("percent")]
-"""Quantities: degC, K, K/min, s, sccm, ppm, rpm, V, C, mA/g, g, mL and % in the model."""
+Pumping = Annotated[float, *_quantity("pumping_rate")]
+"""Quantities: degC, K, K/min, s, sccm, ppm, rpm, V, C, mA/g, g, mL, % and mL/min in the model."""
 
 Unit = Annotated[str, BeforeValidator(_unit), WithJsonSchema({"type": "string", "enum": sorted(UNITS)})]
 Count = Annotated[

@@ -41,6 +41,7 @@ def body(analysis: Analysis) -> str:
         verdict(analysis),
         timeline(analysis),
         parameters(analysis),
+        taken(analysis),
         entered(analysis),
         identity(analysis),
     )
@@ -275,6 +276,24 @@ def entered(a: Analysis) -> str:
         if rows
         else ""
     )
+
+
+def taken(a: Analysis) -> str:
+    """What went into the pot, from which bottle, and how far from what was wanted."""
+    rows = [
+        (
+            clock(t.at_s),
+            escape(t.reagent) + (f" <small>lot {escape(t.lot)}</small>" if t.lot else ""),
+            "" if t.purity_wt_pct is None else quantity(t.purity_wt_pct, "wt%"),
+            f"{t.wanted:.4f} {t.unit}",
+            f"{t.taken:.4f} {t.unit}",
+            f"{t.deviation_pct:+.2f} % of ±{t.tolerance_pct:g} %" + ("" if t.verdict == "ok" else ", kept"),
+            escape(t.instrument),
+        )
+        for t in a.taken
+    ]
+    heads = ("Hours", "Reagent", "Purity", "Wanted", "Taken", "Off by", "Read by")
+    return _section("Weighed and dispensed", _table(heads, rows, "plain")) if rows else ""
 
 
 def identity(a: Analysis) -> str:

@@ -99,6 +99,7 @@ class BenchInTest:
         utc_ms = self._started().clock.utc_ms(now)
         key = f"{RUN}/{verb}/{now:g}"
         self._record.ask(verb, args, actor="test", run=RUN, key=key, utc_ms=utc_ms)
+        self._started().controller.hurry()
 
     def now(self) -> float:
         """Seconds of bench time since the start."""

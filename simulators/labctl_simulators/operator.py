@@ -13,12 +13,15 @@ from labctl_simulators.batch import Batch
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.oven import ConvectionOven
+from labctl_simulators.physics.pan import WeighingPan
 from labctl_simulators.plant import Plant, Tube
 
 MAX_OPEN_C = 70.0
 """The simulated operator leaves a hotter tube alone: T_open is 60 degC, the rest for sensors' errors."""
 ACTIVE_MASS_MG = 1.70
 """Phosphate on a 12 mm disc at 1.5 mg/cm² (assumed)."""
+VESSEL_G = 18.4321
+"""A weighing vessel of glass (assumed)."""
 _GRAMS = {"kg": 1e3, "g": 1.0, "mg": 1e-3, "ug": 1e-6}
 _KINDS = {"tube": Tube, "oven": ConvectionOven, "vessel": Hotplate, "cell": HalfCell}
 
@@ -43,6 +46,7 @@ class Operator:
                 "wt%",
                 0.01,
             ),
+            "keep": lambda batch: (0.0, "1", 1.0),
             "active_mass": lambda batch: (self._active_mass_mg() * 1e-3, "g", 1e-5),
         }
 
@@ -62,7 +66,7 @@ class Operator:
         Raises OperatorError naming a quantity, unit, place or kind that the plant does not know.
         """
         kind, entries = step["kind"], step.get("enter") or ()
-        if kind not in ("manual", "measure", "unload"):
+        if kind not in ("manual", "measure", "unload", "weigh"):
             raise OperatorError(f"the simulated operator does not know prompts of kind {kind!r}")
         wanted = {entry["name"]: entry for entry in entries}
         for name in map(_quantity, entries):
@@ -72,6 +76,9 @@ class Operator:
         batch = self.plant.batch_of(step.get("run") or "")
         if kind == "unload":
             self._unload(batch)
+        elif kind == "weigh":
+            kept = "keep" in wanted and self._value(batch, wanted["keep"]) >= 0.5
+            self._weigh(str(step["pan"]), 0.0 if kept else step["put_g"])
         elif kind == "manual":
             self._move(batch, step.get("into"), {_quantity(entry) for entry in entries})
         answers: dict[str, float | bool] = {name: self._value(batch, entry) for name, entry in wanted.items()}
@@ -108,6 +115,17 @@ class Operator:
             batch.poured = True
             self._empty_vessels()
         batch.place = name
+
+    def _weigh(self, place: str, mass_g: float | None) -> None:
+        """Put an empty vessel on the pan (None), or so much into it; a clumsy hand puts a little more or less."""
+        pan = self.plant.chambers.get(place)
+        if not isinstance(pan, WeighingPan):
+            raise OperatorError(f"{place!r} is no pan of this bench")
+        if mass_g is None:
+            pan.clear()
+            pan.put(VESSEL_G)
+        else:
+            pan.put(mass_g * (1.0 + pan.slip_pct / 100.0) if mass_g > 0.0 else mass_g)
 
     def _unload(self, batch: Batch) -> None:
         """Take the product out of the tube it is in."""

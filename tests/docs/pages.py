@@ -15,7 +15,7 @@ from labctl.engine.machine import COMMANDS, DONE, STATES, next_state
 from labctl.model.limits import LIMITS
 from labctl.protocol.rules import RULES
 from labctl.protocol.rules.language import LANGUAGE
-from labctl.protocol.schema import KINDS, NOT_YET, WrittenStep
+from labctl.protocol.schema import AWAITED, KINDS, WrittenStep
 from tests.docs.evidence import Evidence, gathered, words
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -200,10 +200,10 @@ def kinds() -> str:
             for name, info in model.model_fields.items()
         ]
         rows.append((f"`{kind}`", " ".join((model.__doc__ or "").split()), ", ".join(keys)))
-    later = ", ".join(f"`{kind}`" for kind in NOT_YET)
+    later = ", ".join(f"`{kind}`" for kind in AWAITED)
     return (
         f"{table(('kind', 'what it does', 'keys (needed ones bold)'), rows)}\n\n"
-        f"Known to the language, refused by this version: {later}."
+        f"Read and checked, for instruments that no bench has yet: {later}."
     )
 
 

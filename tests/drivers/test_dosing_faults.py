@@ -172,7 +172,7 @@ def test_a_pump_that_nobody_speaks_to_stops_in_safe_mode_and_goes_on_in_basic_mo
 
 KINDS_TRIED = {
     "power", "draught", "pan_loaded", "sensor_open", "menu_open", "milligrams", "panel_tare", "sensor_drift",
-    "sensor_frozen", "line_blocked", "panel_mode", "setpoints_ignored", "wrong_unit", "swapped",
+    "sensor_frozen", "hand_slips", "line_blocked", "panel_mode", "setpoints_ignored", "wrong_unit", "swapped",
 }  # fmt: skip
 
 

@@ -20,7 +20,21 @@ from labctl.engine.state import BenchState, ChamberState, RunState, StepState, e
 from labctl.model.commands import Command, Outcome, Request, Result
 from labctl.model.events import Event
 from labctl.model.readings import BAD, GOOD, SILENT, Image, Quality, Reading
-from labctl.protocol.plan import AnyStep, Charge, Cool, Cycle, Gas, Heat, Plan, Purge, Segment, Stir, Unload
+from labctl.protocol.plan import (
+    AnyStep,
+    Charge,
+    Cool,
+    Cycle,
+    Gas,
+    Heat,
+    Plan,
+    Portion,
+    Purge,
+    Segment,
+    Stir,
+    Unload,
+    Weigh,
+)
 from labctl.runtime.assembly import facts
 
 COLD = {
@@ -33,6 +47,8 @@ COLD = {
     "io.door": 1.0, "io.extraction": 1.0, "io.limiter": 1.0, "io.water": 1.0, "io.estop": 1.0,
     "io.room_oxygen": 20.9, "io.room_co": 0.0, "io.tube_pressure": 0.004, "io.cylinder_pressure": 200.0,
     "io.contactor": 0.0, "io.bypass": 1.0, "io.beacon": 0.0, "io.watchdog": 0.0,
+    "balance.mass": 0.0, "balance.stable": 1.0, "balance.tare": 0.0,
+    "pump.pumping": 0.0, "pump.dispensed": 0.0, "pump.rate": 1.0, "pump.volume": 0.0, "pump.alarm": 0.0,
     "cycler.voltage": 2.5, "cycler.current": 0.0, "cycler.elapsed": 0.0, "cycler.limited": 0.0, "cycler.output": 0.0,
 }  # fmt: skip
 
@@ -157,6 +173,12 @@ def unload(**changes: Any) -> Unload:
         "gas": "nitrogen",
     }
     return Unload(**(given | {"into": "powder", "below_c": 60.0} | changes))
+
+
+def weigh(**changes: Any) -> Weigh:
+    portion = Portion(reagent="Na2CO3", unit="g", amount=0.3488, tolerance_pct=1.0)
+    given: dict[str, Any] = {"id": "weigh", "instruments": ("balance",), "chamber": "pan"}
+    return Weigh(**(given | {"balance": "balance", "portion": portion} | changes))
 
 
 def cycle(**changes: Any) -> Cycle:
@@ -359,6 +381,12 @@ class Hands:
                 values[f"{name}.watchdog"] = 1.0
             case "stir":
                 values[f"{name}.speed"] = values[f"{name}.speed_setpoint"] = args["speed_rpm"]
+            case "tare":
+                values[f"{name}.mass"] = 0.0
+            case "dispense":
+                values[f"{name}.pumping"] = 1.0
+            case "pump_off":
+                values[f"{name}.pumping"] = 0.0
             case "stir_off":
                 values[f"{name}.speed"] = values[f"{name}.speed_setpoint"] = 0.0
             case "source":

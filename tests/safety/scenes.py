@@ -13,13 +13,14 @@ from labctl.engine.reserve import needed_l
 from labctl.engine.scan import Scan
 from labctl.model.limits import limit
 from labctl.model.readings import BAD, Image
-from tests.engine.bench import Hands, cycle, dry, inert, purge, ramp, stir
+from tests.engine.bench import Hands, cycle, dry, inert, purge, ramp, stir, weigh
 from tests.engine.steps.test_cell import WEIGH
 
 ROOT = Path(__file__).parents[2]
 SHIPPED: Mapping[str, str | Path] = {
     "standard": "standard",
     "small": "small",
+    "synthesis": "synthesis",
     "chaos": ROOT / "labctl" / "chaos" / "bench.yaml",
 }
 """Every bench that comes with labctl."""
@@ -103,6 +104,10 @@ def at_work(
             hands = Hands(stir(duration_s=1e6, timeout_s=2e6), bench=spec)
             hands.start()
             hands.phase("stir", "stir")
+        case "pan":
+            hands = Hands(weigh(), bench=spec)
+            hands.start()
+            hands.phase("weigh", "vessel")
         case "cell":
             hands = Hands(WEIGH, cycle(), bench=spec)
             hands.start()
@@ -213,7 +218,8 @@ def _silence(hands: Hands) -> None:
     """What watches the chamber, or else what works in it, falls silent."""
     chamber = next(n for n, c in hands.state.chambers.items() if c.run == "run-1")
     rig = hands.context.rigs[chamber]
-    hands.silence((*rig.thermometers, rig.cycler)[-1] or rig.thermometers[-1])
+    watching = [name for name in (*rig.thermometers, rig.cycler) if name] or rig.instruments
+    hands.silence(watching[-1])
 
 
 def _behind(by_k: float) -> Change:

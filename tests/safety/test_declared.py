@@ -54,6 +54,7 @@ VERBS = {
     "heat_off": ("heat_off",),
     "safe_flow": ("set_flow",),
     "stir_slow": ("stir",),
+    "dosing_off": ("pump_off",),
     "open_circuit": ("open_circuit",),
 }
 """What an item of a safe state commands."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
-from labctl.engine.steps import asking, cell, gas, heat, leak, mix, people
+from labctl.engine.steps import asking, cell, gas, heat, leak, mix, people, weighing
 
 Behaviour = Callable[[Scan, RunState, StepState, Any, Any], None]
 
@@ -29,4 +29,6 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "manual": people.manual,
     "measure": people.measure,
     "cycle": cell.cycle,
+    "weigh": weighing.weigh,
+    "dispense": weighing.dispense,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from labctl.engine import procedure
@@ -22,9 +23,11 @@ def ask(
     confirm: tuple[str, ...] = (),
     enter: tuple[Entry, ...] = (),
     into: str | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Put a prompt before the operator; the step waits for its answer."""
+    """Put a prompt before the operator; the step waits for its answer. `more`: what only this kind of prompt says."""
     prompt: dict[str, Any] = {"id": step_id, "step": step_id, "kind": kind, "do": do, "into": into}
+    prompt |= more or {}
     prompt |= {"confirm": list(confirm), "enter": [e.model_dump() for e in enter], "blocking": True}
     scan.emit("prompt", prompt, run.run_id)
 

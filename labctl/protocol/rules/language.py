@@ -28,7 +28,6 @@ _ERRORS = {
     "SCH-002": "Without it the block says too little.",
     "SCH-003": "The value is not one that may stand there.",
     "QTY-001": "A quantity has a number and a unit of its own kind: 40 could be degrees of three sorts.",
-    "STEP-001": "This version cannot carry out such a step.",
     "STEP-002": "A step is of one kind.",
     "STEP-003": "Steps are found again by their ids.",
     "STEP-004": "Two steps at once share no instrument and no chamber.",
@@ -65,6 +64,8 @@ _ERRORS = {
     "RCP-003": "Every amount of a recipe follows from something, once.",
     "RCP-004": "A recipe balances: elements and charge.",
     "RCP-005": "Somebody must know what to weigh for a product: a recipe tells, or the protocol says there is none.",
+    "RCP-006": "What is weighed or dispensed is a reagent of a recipe, or is given with its amount.",
+    "BIND-007": "A pump gives no more than its syringe holds.",
 }
 
 _WARNINGS = {

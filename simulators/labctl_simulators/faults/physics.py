@@ -259,6 +259,11 @@ def _loaded(target: Target) -> Undo:
     return lambda: pan.put(-grams)
 
 
+def _hand_slips(target: Target) -> Undo:
+    target.hit(f"{target['percent']:g} % too much")
+    return target.change(_chamber(target), slip_pct=float(target["percent"]))
+
+
 def _line_blocked(target: Target) -> Undo:
     target.hit("nothing leaves the syringe")
     return target.change(target.twin.plant.syringes[target.name], blocked=True)
@@ -286,6 +291,7 @@ PHYSICS: Mapping[str, Kind] = {
     "cell_open": _kind(_cell_open, "a lead of the cell has come off", CYCLERS),
     "draught": _kind(_draught, "moving air shakes the pan", ("mettler_mt_sics",), grams=0.005),
     "pan_loaded": _kind(_loaded, "something more lies on the pan", ("mettler_mt_sics",), grams=500.0),
+    "hand_slips": _kind(_hand_slips, "a hand puts too much on the pan", ("mettler_mt_sics",), percent=5.0),
     "line_blocked": _kind(_line_blocked, "the syringe's line is blocked", ("new_era_ne1000",)),
     "bar_lost": _kind(_bar_lost, "the stirring bar lost its grip", ("ika_hotplate",)),
 }

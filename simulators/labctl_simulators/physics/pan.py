@@ -17,12 +17,13 @@ class WeighingPan:
     """What a balance weighs. Put things on with `put`, take them off with a negative mass, `clear` it.
 
     settling_s: time constant of the load cell. drift_g_per_h: of the reading, at rest. draught_g: how much moving air
-    shakes it; 0: the draught shield is closed.
+    shakes it; 0: the draught shield is closed. slip_pct: by how much too much a clumsy hand puts on it.
     """
 
     settling_s: float = 0.7
     drift_g_per_h: float = 0.0001
     draught_g: float = 0.0
+    slip_pct: float = 0.0
 
     load_g: float = field(default=0.0, init=False)
     felt_g: float = field(default=0.0, init=False)
