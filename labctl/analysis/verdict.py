@@ -19,7 +19,7 @@ cooling (its end hangs on the room), 1 % of the rest. Steps that wait for a pers
 
 LEAST_TOLERANCE_S = {"heat": 300.0}
 LEAST_TOLERANCE_OTHERWISE_S = 120.0
-"""No duration is judged more sharply (assumed: forecasts look at an oven every 60 s, at others every 10 s)."""
+"""No duration is judged more sharply (assumed: forecasts look at an oven every 60 s, at a tube every 20 s)."""
 
 MEAN_TOLERANCE_K = 1.5
 """How far the mean of a hold may be from its target at most, if its band is wider (assumed: the controller's own

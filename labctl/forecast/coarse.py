@@ -122,14 +122,14 @@ def forecast(bench: Bench, entries: Mapping[str, DriverEntry], plan: Plan) -> Fo
         profile = profile_of(record)
         return Forecast(
             duration_s=controller.clock.now(),
-            steps=_steps(plan, run.done, profile),
-            nitrogen_l=sum(_gas_l(record, None)),
+            steps=steps_of(plan, run.done, profile),
+            nitrogen_l=litres_of(record),
             energy_kwh=watcher.kwh,
             attention=tuple(
                 (event.t_s, event.data["do"]) for event in record.events if event.kind == "prompt"
             ),
             profile=profile,
-            gas_l={name: sum(_gas_l(record, name)) for name in _controllers(record)},
+            gas_l={name: litres_of(record, name) for name in _controllers(record)},
             margins=watcher.margins(),
         )
 
@@ -166,7 +166,8 @@ def _longest_s(step: AnyStep) -> float:
     return max(getattr(step, name, None) or 0.0 for name in ("timeout_s", "duration_s", "expected_s"))
 
 
-def _steps(plan: Plan, done: Mapping[str, Any], profile: Profiles) -> tuple[StepForecast, ...]:
+def steps_of(plan: Plan, done: Mapping[str, Any], profile: Profiles) -> tuple[StepForecast, ...]:
+    """When each step of a plan began and ended, by what its run has `done`."""
     steps: list[StepForecast] = []
     for step in plan.steps:
         before_s = steps[-1].end_s if steps else 0.0
@@ -192,8 +193,13 @@ def _controllers(record: InMemory) -> list[str]:
     return list(dict.fromkeys(i for i, signal, unit in record.channels if (signal, unit) == ("flow", "sccm")))
 
 
-def _gas_l(record: InMemory, controller: str | None) -> Iterator[float]:
-    """Litres between one row and the next, of one flow controller or of all."""
+def litres_of(record: InMemory, controller: str | None = None) -> float:
+    """Gas that has flowed, in normal litres, through one flow controller or through all."""
+    return sum(_litres(record, controller))
+
+
+def _litres(record: InMemory, controller: str | None) -> Iterator[float]:
+    """Between one row and the next."""
     flows = [
         n
         for n, (instrument, signal, unit) in enumerate(record.channels)

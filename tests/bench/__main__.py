@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.bench import starting, ticks, virtual_run, wires
+from tests.bench import forecasts, starting, ticks, virtual_run, wires
 
 ROUNDS = 5
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,7 @@ class Benchmark(NamedTuple):
 
 BENCHMARKS = (
     Benchmark("virtual run against a bare wire loop", "bench s per CPU s", 0.12, 0.20, virtual_run.rounds),
+    Benchmark("forecast against its plant alone", "bench s per CPU s", 0.15, 0.25, forecasts.rounds),
     Benchmark("oven driver over TCP against pymodbus", "reads/s", 0.9, 0.95, wires.oven_over_tcp),
     Benchmark("network furnace driver against pymodbus", "reads/s", 0.9, 1.0, wires.network_furnace),
     Benchmark("cycler driver against bare pyvisa-py", "reads/s", 0.9, 1.0, wires.cycler_over_a_socket),
@@ -77,6 +78,7 @@ def main() -> int:
         missed += ratio < must
     (ROOT / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
     print(f"the whole 800 degC synthesis, recorded: {virtual_run.whole_run_cpu_s():.1f} CPU s (no gate)")
+    print(f"the forecast of it: {forecasts.whole_cpu_s():.1f} CPU s (goal 5, no gate)")
     return 1 if missed else 0
 
 
