@@ -122,7 +122,24 @@ COMMANDS: tuple[Command, ...] = (
                 "labctl.cli.protocols:list_all",
                 (JSON,),
             ),
-            Command("show", "print a protocol as it is written", "labctl.cli.protocols:show", (PROTOCOL,)),
+            Command(
+                "show",
+                "print a protocol as it is written",
+                "labctl.cli.protocols:show",
+                (
+                    PROTOCOL,
+                    option("--whole", action="store_true", help="with all that it extends and includes"),
+                ),
+            ),
+            Command(
+                "new",
+                "write the beginning of a protocol of your own",
+                "labctl.cli.protocols:new",
+                (
+                    option("name", help="what it is called; its file will be protocols/NAME.yaml"),
+                    option("--extends", dest="base", metavar="NAME", help="a protocol that it changes"),
+                ),
+            ),
         ),
     ),
     Command(
@@ -208,9 +225,13 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "schema",
-        "print the JSON Schema of protocol or bench files, for editors",
+        "print the JSON Schemas of the files you write, or set up your editor",
         "labctl.cli.schema:main",
-        (option("what", choices=("protocol", "bench"), help="which kind of file"), OUTPUT),
+        (
+            option("what", nargs="?", choices=("protocol", "part", "bench"), help="which kind of file"),
+            option("--write", action="store_true", help="write all into .labctl/ and point VS Code at them"),
+            OUTPUT,
+        ),
         group="Prepare",
     ),
     Command(

@@ -114,7 +114,7 @@ class _Composer:
             inner = list(self.included(body.items(), within, parts))
             parts.append(part)
             suffix = step.get("as")
-            if suffix is not None and not _is_name(suffix.content):
+            if suffix is not None and not is_name(suffix.content):
                 raise refused(
                     "SCH-003", suffix, f"as: {suffix.content!r} is not a name", "write `as: second`"
                 )
@@ -142,7 +142,7 @@ class _Composer:
     def file(self, name: Node, chain: tuple[Path, ...], *, part: bool) -> tuple[Node, tuple[Path, ...]]:
         """The tree of a part or protocol, and the chain of files that led to it."""
         kind = "part" if part else "protocol"
-        if not _is_name(name.content):
+        if not is_name(name.content):
             hint = f"{kind}s are looked up by name, without a path or an ending"
             raise refused("INC-003", name, f"{name.content!r} is not the name of a {kind}", hint)
         beside = Path(name.at.file).parent
@@ -164,7 +164,8 @@ class _Composer:
         return root, (*chain, own)
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """Whether protocols and parts may be called so: no path, no ending."""
     return isinstance(value, str) and NAMED.fullmatch(value) is not None
 
 
@@ -308,5 +309,5 @@ def whole_text(document: Document, folder: Path | None = None) -> str:
     if not is_composed(document.data):
         return document.text
     composed = compose(document, folder)
-    head = f"# {document.name} with all that it extends and includes\n"
+    head = f"# {Path(document.name).stem}, with all that it extends and includes.\n"
     return head + yaml.safe_dump(composed.data, sort_keys=False, allow_unicode=True, width=200)

@@ -1,12 +1,12 @@
 """The protocol language as it is written: one model for each block, quantities read into canonical units.
 
-References (`"{name}"`) are replaced before a document comes here. Editors get JSON schemas of these models.
+References (`"{name}"`) are replaced before a document comes here. Editors get JSON schemas of these models (`editor`).
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -17,7 +17,6 @@ from pydantic import (
 )
 
 from labctl.bench.api import CAPABILITIES
-from labctl.bench.schema import Bench
 from labctl.protocol.conditions import WrittenDecide, WrittenWait, WrittenWhen
 from labctl.protocol.contents import KINDS as KINDS_OF_CONTENT
 from labctl.protocol.plan import After, Atmosphere
@@ -416,17 +415,3 @@ class WrittenProtocol(Written):
     expected: list[WrittenExpected] = Field(default_factory=list)
     samples: list[str] = Field(default_factory=list)
     steps: list[WrittenStep] = Field(min_length=1, max_length=1000)
-
-
-def protocol_json_schema() -> dict[str, Any]:
-    """The JSON schema of a protocol file, for editors."""
-    return {"title": "labctl protocol", **_without_title(WrittenProtocol.model_json_schema(by_alias=True))}
-
-
-def bench_json_schema() -> dict[str, Any]:
-    """The JSON schema of a bench file, for editors."""
-    return {"title": "labctl bench", **_without_title(Bench.model_json_schema(by_alias=True))}
-
-
-def _without_title(schema: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key != "title"}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from pydantic_core import PydanticUndefined
 
 from labctl.bench.api import DriverEntry
 from labctl.bench.discovery import drivers
@@ -15,12 +13,12 @@ from labctl.engine.machine import COMMANDS, DONE, STATES, next_state
 from labctl.model.limits import LIMITS
 from labctl.protocol.rules import RULES
 from labctl.protocol.rules.language import LANGUAGE
-from labctl.protocol.schema import AWAITED, KINDS, WrittenStep
+from tests.docs import language
 from tests.docs.evidence import Evidence, gathered, words
+from tests.docs.markdown import table
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE = "<!-- Made from the code by `make docs`. -->"
-BEGIN, END = "<!-- kinds: made from the code by `make docs` -->", "<!-- /kinds -->"
 
 KINDS_OF_EVIDENCE = {
     "client": "foreign client, our simulator",
@@ -184,53 +182,16 @@ def _instrument(entry: DriverEntry) -> str:
     )
 
 
-def kinds() -> str:
-    """The step kinds of the protocol language with their keys."""
-    rows = []
-    for kind in KINDS:
-        model = next(
-            part
-            for part in (WrittenStep.model_fields[kind].annotation.__args__)  # type: ignore[union-attr]  # X | None
-            if part is not type(None)
-        )
-        keys = [
-            f"**{info.alias or name}**"
-            if info.default is PydanticUndefined and info.default_factory is None
-            else f"{info.alias or name}"
-            for name, info in model.model_fields.items()
-        ]
-        rows.append((f"`{kind}`", " ".join((model.__doc__ or "").split()), ", ".join(keys)))
-    later = ", ".join(f"`{kind}`" for kind in AWAITED)
-    return (
-        f"{table(('kind', 'what it does', 'keys (needed ones bold)'), rows)}\n\n"
-        f"Read and checked, for instruments that no bench has yet: {later}."
-    )
-
-
-def protocols() -> str:
-    """The page on the language, with its table of kinds renewed."""
-    text = (DOCS / "protocols.md").read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{kinds()}\n\n{END}{after}"
-
-
 PAGES: Mapping[str, Callable[[], str]] = {
     "limits.md": limits,
     "rules.md": rules,
     "states.md": states,
     "alarms.md": alarms,
     "instruments.md": instruments,
-    "protocols.md": protocols,
+    "protocols.md": language.page,
 }
 
 
 def page(title: str, *parts: str) -> str:
     """A page of Markdown."""
     return "\n\n".join((f"# {title}", MADE, *parts)) + "\n"
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown; a bar inside a cell stays a bar."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
