@@ -15,7 +15,7 @@ DEV := .venv/.ready-dev
 BENCH := .venv-bench/.ready
 CHECKED := labctl drivers simulators tests examples
 
-.PHONY: help setup demo test test-browser test-mbpoll test-clients hil hil-short mutants schedules chaos chaos-short chaos-full docs lint format coverage bench wheel lock clean
+.PHONY: help setup demo test test-browser test-mbpoll test-clients hil hil-short mutants fuzz schedules chaos chaos-short chaos-full docs lint format coverage bench wheel lock clean
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -73,6 +73,9 @@ chaos-full: $(DEV)  ## Try 3,000 seeds (an hour or two)
 
 schedules: $(DEV)  ## Try 200 random schedules of two runs on one bench (five minutes)
 	.venv/bin/python -m tests.acceptance.schedules 200
+
+fuzz: $(DEV)  ## Try 100,000 seeded documents that nobody would write (half an hour)
+	.venv/bin/python -m tests.fuzz --documents 100000 --seed 1
 
 mutants: $(DEV)  ## Delete and invert every declared guard and safe-state item; the safety tests must notice
 	.venv/bin/python -m tests.safety

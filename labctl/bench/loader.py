@@ -15,7 +15,7 @@ from labctl.bench.required import missing
 from labctl.bench.schema import Bench, Instrument
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.model.limits import GUARD_NAMES, LIMITS, SAFE_ITEM_NAMES
-from labctl.protocol.diagnosis import findings_of, nearest
+from labctl.protocol.diagnosis import findings_of, misnamed, nearest
 from labctl.protocol.rules import CATALOGUE
 from labctl.protocol.source import Document, read
 
@@ -87,8 +87,9 @@ def check_bench(
     try:
         bench = Bench.model_validate(document.data)
     except SchemaError as error:
-        return None, findings_of(error, document, Bench)
+        return None, [*findings_of(error, document, Bench), *misnamed(document)]
     findings = [
+        *misnamed(document),
         *_instruments(document, bench, entries),
         *_io(document, bench, entries),
         *_gauges(document, bench),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIMENSIONS",
+    "LEAST",
+    "MOST",
     "UNITS",
     "Dimension",
     "QuantityError",
@@ -119,6 +121,9 @@ _KEY = {
 UNITS: frozenset[str] = frozenset(_PINT)
 """Every spelling of a unit that labctl knows."""
 
+LEAST, MOST = 1e-9, 1e9
+"""Between them every quantity of a laboratory in its canonical unit: 30 years in seconds, a microgram (assumed)."""
+
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(.*)", re.DOTALL)
 _FRACTION_OF_C = re.compile(r"C\s*/\s*([0-9]+\.?[0-9]*)")
 _NOT_FINITE = re.compile(r"[+-]?\.?(nan|inf|infinity)\b", re.IGNORECASE)
@@ -160,6 +165,9 @@ def _parse(text: str, dimension: str) -> float:
     value = _convert(number, unit, kind)
     if not math.isfinite(value) or (kind.low is not None and value < kind.low):
         raise QuantityError(f"{_short(text)} is below the lowest possible {_words(kind)}", _wanted(kind))
+    if value and not LEAST <= abs(value) <= MOST:
+        size = "large" if abs(value) > MOST else "small"
+        raise QuantityError(f"{_short(text)} is too {size} for a {_words(kind)}", _wanted(kind))
     return value
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError as SchemaError
+
 from labctl.bench.schema import Bench
 from labctl.errors import Finding
 from labctl.model.limits import limit
@@ -150,7 +152,12 @@ class _Binder:
         self.seen.setdefault(step.id, index)
         at: Path = ("steps", index, step.kind)
         asked = self.asked(index, step)
-        bound = self.kind(index, step, at)
+        try:
+            bound = self.kind(index, step, at)
+        except SchemaError:  # an expected time that is not finite
+            message = f"step {step.id!r} takes longer than anybody can plan on this bench"
+            self.cast.error("BIND-006", at, message, "look at its numbers, and at those of the bench file")
+            return None
         if bound is None:
             return None
         if isinstance(bound, Manual | Measure):

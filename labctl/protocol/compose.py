@@ -241,7 +241,8 @@ def _changed(steps: list[Node], changes: list[Node]) -> list[Node]:
             steps.insert(ids.index(place) + (0 if before else 1), new)
         elif name not in ids:
             if last is not None:
-                steps.insert(ids.index(last) + 1, new)
+                if last in ids:  # else its own place was not found, and that was said
+                    steps.insert(ids.index(last) + 1, new)
             else:
                 hint = nearest(name, [each for each in ids if each])
                 message = f"there is no step {name!r} to change; a new one says `before:` or `after:`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -12,10 +13,19 @@ from pydantic import BaseModel
 from labctl.errors import Finding
 from labctl.protocol.source import Document, Path
 
+MOST = 200
+"""So many complaints about one file are looked into: each wants its place, and the nearest name."""
+
+
+MOST_NAMES, LONGEST = 200, 100
+"""No name is looked for among more than so many, nor one that is longer: a file may hold thousands of each."""
+
 
 def nearest(word: object, valid: Iterable[str]) -> str | None:
-    """`did you mean X?`, or the valid names when none is near and they are few; None when there are none."""
+    """`did you mean X?`, or the valid names when none is near and they are few; None for none, or too many."""
     names = sorted(valid)
+    if len(names) > MOST_NAMES or len(str(word)) > LONGEST:
+        return None
     near = get_close_matches(str(word), names, 1, 0.6)
     if near:
         return f"did you mean {near[0]}?"
@@ -31,9 +41,43 @@ SHAPES = {
 """What is wrong with the shape of a value, by pydantic's name for it, without words of Python."""
 
 
+def misnamed(document: Document) -> list[Finding]:
+    """Every name of a protocol or bench that could lead out of a folder: names become files, topics and commands."""
+    named = [(path, path[-1], True) for path in document.keys]
+    named += [(path, _at(document.data, path), False) for path in document.values if _names(path)]
+    return [
+        document.finding("SCH-005", path, f"{name!r} is not a name", "no slashes, and no two dots", key=key)
+        for path, name, key in named
+        if isinstance(name, str) and _LEADS_AWAY.search(name)
+    ]
+
+
+_LEADS_AWAY = re.compile(r"[/\\]|\.\.")
+
+
+def _names(path: Path) -> bool:
+    """Whether the value at a path is a name that no pattern of its own holds."""
+    return (
+        path == ("bench",)
+        or path[:1] == ("samples",)
+        or (path[:1] == ("expected",) and path[-1] == "quantity")
+    )
+
+
+def _at(data: Any, path: Path) -> Any:
+    for key in path:
+        data = data[key]
+    return data
+
+
 def findings_of(error: pydantic.ValidationError, document: Document, model: type[BaseModel]) -> list[Finding]:
-    """Every complaint of `model` about `document`, where it belongs."""
-    return [_finding(e, document, model) for e in error.errors(include_url=False)]
+    """Every complaint of `model` about `document`, where it belongs; of very many, the first and how many more."""
+    complaints = error.errors(include_url=False)
+    found = [_finding(e, document, model) for e in complaints[:MOST]]
+    if more := complaints[MOST:]:
+        message = f"{len(more)} more mistakes, beginning here"
+        found.append(document.finding("SCH-004", tuple(more[0]["loc"]), message, "mend the others first"))
+    return found
 
 
 def _finding(error: Any, document: Document, model: type[BaseModel]) -> Finding:

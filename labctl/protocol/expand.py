@@ -7,7 +7,7 @@ a `when` on a live signal become a step that decides, and steps that ask what it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from labctl.protocol.diagnosis import findings_of, nearest
 from labctl.protocol.plan import Parameter
 from labctl.protocol.source import Document, scalar
 from labctl.protocol.tree import Node, felled, grown, plain, plant, size
-from labctl.protocol.words import REFERENCE
+from labctl.protocol.words import MOST_TEXT, REFERENCE
 
 SAMPLE = "sample"
 """The word for one of the protocol's `samples`, in `each` and in texts."""
@@ -128,7 +128,7 @@ class _Writer:
             raise refused("INC-005", step, f"more than {MOST_STEPS} steps or {MOST_VALUES} values in all")
         return step
 
-    def rounds(self, steps: list[Node]) -> Iterator[Node]:
+    def rounds(self, steps: Iterable[Node]) -> Iterator[Node]:
         """Steps, with every round of a `repeat` instead of it."""
         for step in steps:
             per, repeat = step.get("per"), step.get("repeat")
@@ -136,10 +136,10 @@ class _Writer:
                 if per.content != SAMPLE:
                     raise refused("SCH-003", per, f"per: {per.content!r}", f"write `per: {SAMPLE}`")
                 inner = [step.having(per=None)]
-                yield from self.rounds([r for s in self._samples(per) for r in _for_sample(inner, s)])
+                yield from self.rounds(r for s in self._samples(per) for r in _for_sample(inner, s))
             elif repeat is not None:
                 asks = _beside(step, "repeat")
-                yield from self.rounds([_asking(each, asks) for each in self.repeated(step, repeat)])
+                yield from self.rounds(_asking(each, asks) for each in self.repeated(step, repeat))
             else:
                 yield step
 
@@ -211,10 +211,13 @@ class _Writer:
         if isinstance(data, dict):
             data = {k: v if k in ("steps", "until", "in") else self._filled(v) for k, v in data.items()}
         try:
-            return WrittenRepeat.model_validate(data)
+            repeat = WrittenRepeat.model_validate(data)
         except SchemaError as error:
             found = findings_of(error, document, WrittenRepeat)
             raise ValidationError(found) from None
+        if max(repeat.times or 0, repeat.at_most or 0) > MOST_STEPS:
+            raise refused("INC-005", node, f"more than {MOST_STEPS} rounds")
+        return repeat
 
     def _filled(self, value: Any) -> Any:
         match = REFERENCE.fullmatch(value) if isinstance(value, str) else None
@@ -272,10 +275,11 @@ def _replaced(steps: list[Node], name: str, value: Node) -> list[Node]:
             return replace(node, content=[swap(v) for v in node.content])
         if not isinstance(node.content, str) or mark not in node.content:
             return node
-        whole = node.content == mark
-        return replace(
-            node, content=value.content if whole else node.content.replace(mark, str(value.content))
-        )
+        if node.content == mark:
+            return replace(node, content=value.content)
+        if node.content.count(mark) * len(str(value.content)) > MOST_TEXT:
+            raise refused("PAR-007", node, f"grows by more than {MOST_TEXT} characters by its references")
+        return replace(node, content=node.content.replace(mark, str(value.content)))
 
     return [swap(step) for step in steps]
 

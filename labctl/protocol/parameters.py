@@ -11,11 +11,11 @@ from pydantic import ValidationError as SchemaError
 
 from labctl.errors import Finding
 from labctl.model.quantity import DIMENSIONS, QuantityError, dimension_of, parse
-from labctl.protocol.diagnosis import findings_of, nearest
+from labctl.protocol.diagnosis import MOST, findings_of, nearest
 from labctl.protocol.plan import Parameter
 from labctl.protocol.schema import WrittenParameter, WrittenProtocol
 from labctl.protocol.source import Document, Path, Place, scalar
-from labctl.protocol.words import REFERENCE, Scalar
+from labctl.protocol.words import MOST_TEXT, REFERENCE, Scalar
 
 Resolved = dict[str, Parameter]
 
@@ -127,16 +127,22 @@ def fill(document: Document, resolved: Resolved) -> Filled:
             return [replaced(v, (*path, i)) for i, v in enumerate(value)]
         if not isinstance(value, str) or "{" not in value:
             return value
-        for name in REFERENCE.findall(value):
+        for name in dict.fromkeys(REFERENCE.findall(value)):
             used.setdefault(name, []).append(path)
             if name not in resolved:
                 unresolved.add(document.spot(path))
             if name not in names:
                 message = f"{{{name}}} refers to no parameter"
-                findings.append(document.finding("PAR-004", path, message, nearest(name, names)))
+                hint = nearest(name, names) if len(findings) < MOST else None
+                findings.append(document.finding("PAR-004", path, message, hint))
         whole = REFERENCE.fullmatch(value)
         if whole and whole[1] in resolved:
             return _read(resolved[whole[1]].text)
+        known = (len(resolved[name].text) for name in REFERENCE.findall(value) if name in resolved)
+        if sum(known) > MOST_TEXT:
+            message = f"grows by more than {MOST_TEXT} characters by its references"
+            findings.append(document.finding("PAR-007", path, message, "write less, or refer to it once"))
+            return ""
         return REFERENCE.sub(lambda m: resolved[m[1]].text if m[1] in resolved else m[0], value)
 
     data = replaced(document.data, ())

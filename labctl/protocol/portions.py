@@ -58,7 +58,7 @@ class Portions:
         if holds is not None and portion.amount > float(holds):
             message = f"{portion.amount:g} mL of {portion.reagent} are more than the {holds:g} mL of {name}"
             self._cast.error(
-                "BIND-007", (*at, "reagent"), message, "dispense it in several steps, by `volume`"
+                "BIND-009", (*at, "reagent"), message, "dispense it in several steps, by `volume`"
             )
         expected_s = 60.0 * portion.amount / dispense.rate
         flammable = dispense.flammable

@@ -9,6 +9,7 @@ from labctl.bench.schema import Bench
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.protocol.binding import bind
 from labctl.protocol.compose import compose
+from labctl.protocol.diagnosis import misnamed
 from labctl.protocol.expand import expand, reordered
 from labctl.protocol.library import find_protocol
 from labctl.protocol.order import other_way
@@ -53,6 +54,7 @@ def check_text(
     except ValidationError as error:
         return None, findings + error.findings
     document = expanded.document
+    findings += misnamed(document)
     filled = fill(document, resolved)
     findings += filled.findings
     protocol, found = written(filled)

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from labctl.model.quantity import DIMENSIONS, UNITS, QuantityError, canonical_unit, parse
 
+MOST_TEXT = 2000
+"""Characters by which references let a text grow: they would else fill the memory (assumed)."""
 REFERENCE = re.compile(r"\{([^{}]*)\}")
 NAME = r"[a-z][a-z0-9_-]*"
 

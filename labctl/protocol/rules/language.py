@@ -24,9 +24,12 @@ _ERRORS = {
     "YAML-009": "A number beyond what a computer counts is a slip of the finger.",
     "YAML-010": "One file holds one document: a second would not be read.",
     "YAML-011": "A control character commands a terminal, or shows what is not written.",
+    "YAML-012": "No synthesis has forty thousand values: reading them would take seconds.",
     "SCH-001": "A key that nothing reads would be a wish that nobody carries out.",
     "SCH-002": "Without it the block says too little.",
     "SCH-003": "The value is not one that may stand there.",
+    "SCH-004": "Where hundreds of things are wrong, the first hundreds are told.",
+    "SCH-005": "A name is a word: one with slashes or two dots could lead out of the folder.",
     "QTY-001": "A quantity has a number and a unit of its own kind: 40 could be degrees of three sorts.",
     "STEP-002": "A step is of one kind.",
     "STEP-003": "Steps are found again by their ids.",
@@ -41,6 +44,7 @@ _ERRORS = {
     "PAR-002": "Without a default, somebody must give it.",
     "PAR-003": "A parameter stays within its bounds.",
     "PAR-004": "A reference must refer to a parameter.",
+    "PAR-007": "Long values that are referred to very often would fill the memory.",
     "ROLE-001": "Steps name roles that the protocol declares.",
     "ROLE-002": "A role wants a capability that instruments have.",
     "ROLE-003": "A step works with instruments that can do it.",
@@ -51,6 +55,7 @@ _ERRORS = {
     "BIND-003": "What is heated, washed or opened is a chamber.",
     "BIND-004": "Gas protects the chamber that it flows through.",
     "BIND-005": "A purge is judged by volumes of its tube.",
+    "BIND-006": "What would never end cannot be planned.",
     "INC-001": "What is included or extended must exist.",
     "INC-002": "A file that includes itself never ends.",
     "INC-003": "Parts and protocols are called by name; a path could lead anywhere.",
@@ -65,7 +70,7 @@ _ERRORS = {
     "RCP-004": "A recipe balances: elements and charge.",
     "RCP-005": "Somebody must know what to weigh for a product: a recipe tells, or the protocol says there is none.",
     "RCP-006": "What is weighed or dispensed is a reagent of a recipe, or is given with its amount.",
-    "BIND-007": "A pump gives no more than its syringe holds.",
+    "BIND-009": "A pump gives no more than its syringe holds.",
 }
 
 _WARNINGS = {

@@ -18,6 +18,8 @@ LOWER_LIMIT = {"thf": 0.015, "ethanol": 0.031}
 BOILING_C = {"thf": 66.0, "ethanol": 78.4}
 ANTOINE = {"thf": (9.12142, 1203.11, -46.795), "ethanol": (10.33675, 1648.22, -42.232)}
 """log10 P/Pa = A - B/(T/K + C) (Poling, by way of `chemicals`; 0.6 % of Perry within 277 to 361 K)."""
+ANTOINE_C = (0.0, 100.0)
+"""Temperatures beyond are taken for the nearest of these."""
 TRANSFER_M3_S = 1.0e-6
 """Effective transfer of vapour from a dish, the upper end of what gives the paper's 24 h (assumed)."""
 SAFE_FRACTION = 0.25
@@ -36,7 +38,7 @@ def closed_fraction(charge: Charge, volume_cm3: float, celsius: float) -> float:
 
 def dilution_l_per_min(charge: Charge, celsius: float) -> float:
     """Air that keeps the vapour of a dish at a quarter of its lower limit, as if each solvent were alone in it."""
-    kelvin = celsius + 273.15
+    kelvin = 273.15 + min(max(celsius, ANTOINE_C[0]), ANTOINE_C[1])
     needed = 0.0
     for solvent in _grams(charge):
         a, b, c = ANTOINE[solvent]

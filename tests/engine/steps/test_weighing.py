@@ -262,7 +262,7 @@ def test_the_safe_state_of_a_vessel_stops_its_pump() -> None:
         ("  - {id: a, dispense: {with: pump, reagent: Na2CO3, rate: 1 mL/min}}\n", "RCP-006", "is a solid"),
         (
             "  - {id: a, dispense: {with: pump, reagent: THF, rate: 1 mL/min, volume: 60 mL}}\n",
-            "BIND-007",
+            "BIND-009",
             "60 mL",
         ),
         ("  - {id: a, dispense: {with: pump, reagent: THF, rate: 1 g/min}}\n", "QTY-001", "1 g/min"),
