@@ -165,7 +165,7 @@ def _advance_steps(scan: Scan, run: RunState) -> None:
     """Every active step by one scan; what was waiting for one that is over begins at once."""
     steps = scan.context.steps[run.plan_hash]
     needs = scan.context.needs.get(run.plan_hash)
-    turn, over, waits = run.active, len(run.done), run.waits is not None
+    turn, over, waits, advanced = run.active, len(run.done), run.waits is not None, False
     while run.state == "RUNNING":
         if not run.active or len(run.done) != over or waits:
             over, waits = len(run.done), False
@@ -179,7 +179,8 @@ def _advance_steps(scan: Scan, run: RunState) -> None:
             run = scan.state.runs[run.run_id]
             if not run.active and len(run.done) == over:
                 return
-            turn = {s.id: run.active[s.id] for s in due if s.id in run.active}
+            turn = {s.id: run.active[s.id] for s in due if s.id in run.active} if advanced else run.active
+        advanced = True
         for step_id, state in turn.items():
             if state.failed is not None:
                 procedure.fault(scan, run.run_id, f"{step_id}: {state.failed}", hold="cool")
@@ -187,9 +188,8 @@ def _advance_steps(scan: Scan, run: RunState) -> None:
             step = steps[step_id]
             rig = scan.context.rigs[step.chamber] if step.chamber else None
             BEHAVIOURS[step.kind](scan, run, state, step, rig)
-            if (
-                needs is not None
-            ):  # a branch beside this one sees what it entered, and stops when it held the run
+            if needs is not None:
+                # a branch beside this one sees what it entered, and stops when it held the run
                 run = scan.state.runs[run.run_id]
                 if run.state != "RUNNING":
                     return

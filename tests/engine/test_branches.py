@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.protocol.plan import Wait
+from labctl.protocol.plan import Condition, Wait, When
 from tests.engine.bench import Hands, dry, stir
 
 
@@ -69,3 +69,25 @@ def test_a_controller_that_was_restarted_finds_all_branches_held() -> None:
     assert set(hands.run.active) == {"a", "b"}
     assert hands.ask("restart")[1]
     hands.until(lambda: hands.run.end_state == "COMPLETE", 200.0)
+
+
+def test_a_branch_that_waits_for_a_chamber_does_not_keep_the_others_from_going_on() -> None:
+    hands = Hands(stir(needs=()), wait("other", 100.0), wait("end", 1.0, "stir", "other"), bench="standard")
+    said = {"chamber": "vessel", "for_s": 3600.0, "reason": "cleaning"}
+    assert hands.ask("reserve", None, **said) == ("accepted", True)
+    hands.start()
+    hands.until(lambda: "other" in hands.run.done, 120.0)
+    assert hands.run.waits == "vessel is reserved by person: cleaning"
+    assert not hands.run.active
+    assert hands.ask("unreserve", None, chamber="vessel") == ("accepted", True)
+    hands.until(lambda: hands.run.end_state == "COMPLETE", 200.0)
+
+
+def test_a_step_that_is_left_out_costs_the_branch_beside_it_no_time() -> None:
+    asks = When(condition=Condition(entered="x", relation="above", value=1.0, unit="g"))
+    hands = Hands(wait("a", 100.0), wait("b", 20.0), wait("c", 5.0, "b").model_copy(update={"when": (asks,)}))
+    hands.start()
+    start_s = hands.now
+    hands.until(lambda: hands.run.end_state == "COMPLETE", 200.0)
+    assert hands.of("step_skipped")[0]["id"] == "c"
+    assert 100.0 <= hands.now - start_s <= 110.0
