@@ -47,12 +47,20 @@ def _forced(o: Observer, s: Sample) -> bool:
     return o.acts("furnace", "heater_stuck") and not _interruptible(o, s)
 
 
+def _refuses(o: Observer, s: Sample) -> bool:
+    """The furnace was asked to be off, and cannot hear it or is locked at its panel; and no contactor interrupts it.
+
+    It falls back to 20 degC by its own ramp, and gives what that ramp needs.
+    """
+    return "furnace" not in o.heating and o.deaf("furnace") and not _interruptible(o, s)
+
+
 def inert_heating(o: Observer, s: Sample) -> str | None:
     """I1: no heat above T_inert without protective flow, and 80 % of the commanded, beyond the grace."""
     low = False
     if s.heater_w > 0.0 and s.tube_c > T_INERT_C:
         wanted = max(o.bounds.protective_sccm, LOW_FRACTION * o.flow_sccm) * FLOW_TOLERANCE
-        low = s.flow_sccm < wanted and not _forced(o, s)
+        low = s.flow_sccm < wanted and not (_forced(o, s) or _refuses(o, s))
     lasted = o.lasting("inert_heating", low)
     if lasted > GRACE_S:
         return f"{s.heater_w:.0f} W at {s.tube_c:.0f} degC in {s.flow_sccm:.0f} sccm of N2 for {lasted:.0f} s"
@@ -108,14 +116,9 @@ def over_temperature(o: Observer, s: Sample) -> str | None:
 
 
 def off_is_off(o: Observer, s: Sample) -> str | None:
-    """Nothing asks the furnace to heat, and it does not.
-
-    A controller that cannot hear, or is locked at its panel, falls back to 20 degC by its own ramp; where no contactor
-    interrupts it, it gives what that ramp needs.
-    """
+    """Nothing asks the furnace to heat, and it does not."""
     on = s.heater_w > 0.0 and "furnace" not in o.heating
-    excused = on and (_forced(o, s) or (o.deaf("furnace") and not _interruptible(o, s)))
-    lasted = o.lasting("off_is_off", on and not excused)
+    lasted = o.lasting("off_is_off", on and not (_forced(o, s) or _refuses(o, s)))
     return (
         f"{s.heater_w:.0f} W for {lasted:.0f} s after it was switched off" if lasted > SAFE_S + 2.0 else None
     )
