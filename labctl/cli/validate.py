@@ -20,7 +20,7 @@ from labctl.runtime.commissioned import barred_from
 
 BUNDLED_BENCH = "standard"
 
-NOT_DRIVEN_YET = "BIND-009"
+NOT_DRIVEN_YET = "BIND-007"
 """Rule of the finding that a protocol asks for a kind of instrument that no driver offers: no mistake of its writer."""
 
 NOT_COMMISSIONED = "SAFE-006"

@@ -41,7 +41,7 @@ class Cast:
             if capability in AWAITED and capability not in CAPABILITIES:
                 message = f"role {role!r}: this version drives no {capability}, so no bench has one"
                 hint = f"{AWAITED[capability]} are read and checked, and cannot be planned yet"
-                self.error("BIND-009", path, message, hint)
+                self.error("BIND-007", path, message, hint)
                 continue
             if capability not in CAPABILITIES:
                 self.error(

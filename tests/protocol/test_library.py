@@ -144,7 +144,7 @@ def test_what_no_instrument_can_do_yet_is_written_and_checked_and_not_planned(
 ) -> None:
     plan, findings = check(bundled_folder() / f"{name}.yaml", {}, standard)
     assert plan is None
-    assert [f.rule for f in findings if f.severity == "error"] == ["BIND-009"]
+    assert [f.rule for f in findings if f.severity == "error"] == ["BIND-007"]
     assert main(["validate", name]) == 0
     assert "no bench can carry it out yet" in capsys.readouterr().err
     assert main(["plan", name]) == 3

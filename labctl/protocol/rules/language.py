@@ -49,7 +49,7 @@ _ERRORS = {
     "ROLE-002": "A role wants a capability that instruments have.",
     "ROLE-003": "A step works with instruments that can do it.",
     "BIND-001": "A role needs an instrument of the bench.",
-    "BIND-009": "What no driver offers yet cannot be planned, however well it is written.",
+    "BIND-007": "What no driver offers yet cannot be planned, however well it is written.",
     "BIND-008": "A leak is told by the oxygen that comes in with it.",
     "BIND-002": "Of several able instruments one must be the default: which one is no matter of luck.",
     "BIND-003": "What is heated, washed or opened is a chamber.",
