@@ -31,8 +31,10 @@ def print_findings(findings: Sequence[Finding]) -> None:
     excerpts = sum(f.severity != "info" for f in ordered[:EXCERPTS])
     for finding in ordered[:excerpts]:
         print(describe(finding, width, colour), end="\n\n", file=sys.stderr)
+    several = len({finding.file for finding in findings}) > 1
     for finding in ordered[excerpts:SHOWN]:
-        print(_note(finding, width) if finding.severity == "info" else _line(finding, width), file=sys.stderr)
+        note = finding.severity == "info"
+        print(_note(finding, width, several) if note else _line(finding, width), file=sys.stderr)
     if len(ordered) > SHOWN:
         print(
             f"... and {len(ordered) - SHOWN} more; `labctl validate --json` has all of them", file=sys.stderr
@@ -44,9 +46,15 @@ def _line(finding: Finding, width: int) -> str:
     return shorten(_seen(str(finding)), width)
 
 
-def _note(finding: Finding, width: int) -> str:
-    """A note in full: it asks for nothing, so it needs no place but its line."""
-    where = f" line {finding.line}" if finding.line is not None else ""
+def _note(finding: Finding, width: int, several: bool) -> str:
+    """A note in full: it asks for nothing, so it needs no place but its line, of a file where there are several."""
+    where = ""
+    if finding.line is not None:
+        where = (
+            f" {Path(finding.file).name}:{finding.line}"
+            if several and finding.file
+            else f" line {finding.line}"
+        )
     return fill(f"note {finding.rule}{where}: {_seen(finding.message)}", width, subsequent_indent="  ")
 
 

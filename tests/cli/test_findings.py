@@ -74,3 +74,11 @@ def test_notes_are_printed_in_full_after_what_has_to_be_mended(
     assert error == "error R: wrong"
     assert last.endswith("117 mA/g")
     assert counted == "1 error, 1 note"
+
+
+def test_notes_on_several_files_say_which(capsys: pytest.CaptureFixture[str]) -> None:
+    notes = [Finding("PAR-006", "info", "confirm it", f"protocols/{name}.yaml", 3, 1) for name in ("a", "b")]
+    print_findings(notes)
+    assert "note PAR-006 a.yaml:3: confirm it\nnote PAR-006 b.yaml:3: confirm it" in capsys.readouterr().err
+    print_findings(notes[:1])
+    assert "note PAR-006 line 3: confirm it" in capsys.readouterr().err
