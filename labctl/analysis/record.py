@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ from labctl.analysis.model import EnteredValue, Remark, StepRecord, Taken
 from labctl.errors import StoreError
 from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import Plan
-from labctl.store.reader import Reader, Run
+from labctl.store.reader import Fact, Reader, Run
 
 QUIET_TRIGGERS = frozenset({"START", "DONE"})
 """Changes of state that every run goes through."""
@@ -66,7 +66,7 @@ def read_record(reader: Reader, run_id: str) -> Record:
     rows, head = reader.streams()[run_id]
     return Record(
         run=run,
-        plan=_plan(reader, facts[0].event.data),
+        plan=_plan(reader, _newest_plan(facts)),
         forecast=next((f.event.data for f in reversed(facts) if f.event.kind == "run_forecast"), {}),
         events=tuple(sorted(events, key=lambda event: event.t_s)),
         start_s=started.event.t_s,
@@ -90,6 +90,12 @@ def _custody(reader: Reader, events: list[Event], end_s: float) -> tuple[list[Ev
     if left:
         return found, max(end_s, reader.newest_mono_ms() / 1000)
     return found, max([end_s, *(event.t_s for event in found)])
+
+
+def _newest_plan(facts: Sequence[Fact]) -> dict[str, Any]:
+    """What names the plan that the run followed last."""
+    revised = [f.event.data for f in facts if f.event.kind == "plan_revised"]
+    return facts[0].event.data | ({"plan_document": revised[-1]["plan_document"]} if revised else {})
 
 
 def _plan(reader: Reader, created: dict[str, Any]) -> Plan:
@@ -233,6 +239,9 @@ def _remark(event: Event) -> tuple[str, str] | None:
         case "safe_started" if data["then"] != "complete":
             items = ", then ".join(item.replace("_", " ") for item in data["items"])
             return "safe state", f"{data['chamber']}: {items}"
+        case "plan_revised":
+            left_out = f"; left out: {', '.join(data['dropped'])}" if data["dropped"] else ""
+            return "plan revised", f"{data['reason']}, by {data['by']}{left_out}"
         case "custody_opened":
             gas = " and under gas" if data["gas"] else ""
             return "custody", f"{data['chamber']}: hot{gas}; watched until it is cold"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import getpass
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from labctl.bench.discovery import drivers
@@ -29,11 +30,17 @@ LOOK_S = 0.5
 
 
 def run_on_bench(
-    bench: Bench, plan: Plan, protocol_text: str, unprotected: Sequence[Finding], arguments: Namespace
+    bench: Bench,
+    plan: Plan,
+    protocol_text: str,
+    unprotected: Sequence[Finding],
+    arguments: Namespace,
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
     """Summary, confirmation, submission; then watch until the run ends or somebody detaches.
 
-    unprotected: what the bench cannot protect from, as findings; heating then needs somebody who stays.
+    unprotected: what the bench cannot protect from, as findings; heating then needs somebody who stays. about: what
+    else the record says of the run.
     """
     folder: Path = arguments.bench
     if bench.in_process:
@@ -52,13 +59,14 @@ def run_on_bench(
         raise PermissiveError("nothing was started; answer y, or give --yes")
     start_detached(folder, arguments.capture)
     run_id = f"{plan.protocol}-{plan.plan_hash[:8]}-{utc_now_ms() // 1000}"
-    _submit(bench, folder, plan, protocol_text, planned, run_id, arguments.attended)
+    said = {"attended_by": arguments.attended, **about}
+    _submit(bench, folder, plan, protocol_text, planned, run_id, said)
     say(f"run {run_id} is under way; Ctrl-C only detaches")
     return _watch(folder, run_id, arguments)
 
 
 def _submit(
-    bench: Bench, folder: Path, plan: Plan, text: str, planned: Forecast, run_id: str, attended: str | None
+    bench: Bench, folder: Path, plan: Plan, text: str, planned: Forecast, run_id: str, said: Mapping[str, Any]
 ) -> None:
     actor = getpass.getuser()
     about = {
@@ -67,7 +75,7 @@ def _submit(
         "simulated": plan.simulated,
         "seed": None,
         "bench_identity": plan.bench_identity,
-        "attended_by": attended,
+        **said,
         **bench.of_rules(),
     }
     args: dict[str, Any] = {

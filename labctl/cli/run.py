@@ -48,12 +48,16 @@ def main(arguments: Namespace) -> int:
     if not arguments.simulate:
         from labctl.cli.attach import run_on_bench
 
-        unprotected = [f for f in findings if f.rule == ABSENT_PROTECTION]
-        return run_on_bench(bench, plan, text, unprotected, arguments)
+        return run_on_bench(bench, plan, text, unprotected(findings), arguments)
     from labctl.cli.simulate import simulate
 
     done = simulate(bench, plan, text, arguments, served if arguments.lockstep else None)
     return tell(done.folder, done.run_id, arguments, done.wall_s, done.cpu_s)
+
+
+def unprotected(findings: list[Finding]) -> list[Finding]:
+    """What the bench cannot protect from."""
+    return [finding for finding in findings if finding.rule == ABSENT_PROTECTION]
 
 
 def valid_plan(arguments: Namespace, bench: Bench) -> tuple[Plan, list[Finding]]:

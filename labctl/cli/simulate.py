@@ -10,6 +10,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -22,10 +23,13 @@ from labctl.cli.faults import FAULTS_FILE, FAULTS_LOG, read_faults, tell_faults
 from labctl.cli.memory import SIMULATED_RUNS
 from labctl.cli.progress import Progress
 from labctl.cli.terminal import say
+from labctl.engine.context import with_plan
 from labctl.engine.state import empty
 from labctl.errors import LabctlError, PermissiveError
 from labctl.forecast import Rehearsal, forecast
+from labctl.model.commands import Request
 from labctl.protocol.plan import Plan, canonical
+from labctl.runtime.admission import BRING_PLANS, admitted
 from labctl.runtime.clock import VirtualClock, cpu_s, wall_s
 from labctl.runtime.folder import BENCH_FILE, DATABASE, ESTOP, Lock, acknowledge_estop
 from labctl.runtime.lockstep import Lockstep
@@ -114,6 +118,7 @@ def _simulate(
         if rehearsal.problems:
             raise PermissiveError("; ".join(rehearsal.problems))
         controller = rehearsal.controller
+        controller.on_request = partial(_learn, rehearsal, store)
         behind = lockstep.bench.backdoor if lockstep else None
         if behind is None:
             schedule(rehearsal.twin, faults)
@@ -147,6 +152,16 @@ def _simulate(
             done = {"faults": rehearsal.twin.faults.report(), "log": rehearsal.twin.faults.applications()}
             (folder / FAULTS_LOG).write_text(json.dumps(done, indent=1), encoding="utf-8")
     return Simulated(folder, run_id, wall_s() - started, cpu_s() - cpu)
+
+
+def _learn(rehearsal: Rehearsal, store: Store, request: Request) -> Request:
+    """Take in the plan that a request brings."""
+    if request.verb not in BRING_PLANS or "documents" not in request.args:
+        return request
+    request, plan = admitted(request, store, rehearsal.bench, lambda plan: None)
+    if plan is not None:
+        rehearsal.controller.context = with_plan(rehearsal.controller.context, plan)
+    return request
 
 
 def _new_folder(parent: Path, name: str) -> Path:

@@ -87,6 +87,14 @@ FOR = option("--for", dest="duration", metavar="TIME", type=duration, help="for 
 CAPTURE = option(
     "--capture", metavar="FOLDER", type=folder, help="keep transcripts of every line of the bench there"
 )
+STEP = option("step", metavar="STEP", help="as `labctl plan` names it")
+YES = option("--yes", action="store_true", help="do not ask before heating")
+AGREED = option("--yes", action="store_true", help="do not ask before it is changed")
+ATTENDED = option(
+    "--attended",
+    metavar="NAME",
+    help="who stays beside a bench that lacks protective signals; kept in the record",
+)
 OUTPUT = option("-o", "--output", metavar="FILE", type=file, help="write here instead")
 
 
@@ -251,12 +259,8 @@ COMMANDS: tuple[Command, ...] = (
                 action="store_true",
                 help="with --simulate --bench: over the wires at which `labctl sim up` serves the bench, scan by scan",
             ),
-            option("--yes", action="store_true", help="do not ask before heating"),
-            option(
-                "--attended",
-                metavar="NAME",
-                help="who stays beside a bench that lacks protective signals; kept in the record",
-            ),
+            YES,
+            ATTENDED,
             CAPTURE,
             *REPORT,
             JSON,
@@ -371,6 +375,48 @@ COMMANDS: tuple[Command, ...] = (
             BENCH,
         ),
         group="Alarms",
+    ),
+    Command(
+        "adjust",
+        "change parameters of a run under way, as far as its steps are not over",
+        "labctl.cli.revise:adjust",
+        (RUN, PARAMETERS, REASON, AGREED, BY, BENCH),
+        group="Change a run",
+        examples=("labctl adjust -p pyrolysis_hold='8 h' --reason 'TG of the last batch'",),
+    ),
+    Command(
+        "skip",
+        "leave a step out; purge, cool and unload cannot be",
+        "labctl.cli.revise:skip",
+        (STEP, RUN, REASON, AGREED, BY, BENCH),
+        group="Change a run",
+        examples=("labctl skip carbon --reason 'analyser is away'",),
+    ),
+    Command(
+        "goto",
+        "leave out everything before a step that is still to come",
+        "labctl.cli.revise:goto",
+        (STEP, RUN, REASON, AGREED, BY, BENCH),
+        group="Change a run",
+    ),
+    Command(
+        "rerun",
+        "begin a new run at a step of an old one, with what was entered before it",
+        "labctl.cli.revise:rerun",
+        (
+            RUN,
+            option(
+                "--from", dest="step", metavar="STEP", required=True, help="the first step of the new run"
+            ),
+            YES,
+            ATTENDED,
+            CAPTURE,
+            *REPORT,
+            JSON,
+            BENCH,
+        ),
+        group="Change a run",
+        examples=("labctl rerun 3dp-nvp-c-1fd5c4a7 --from load-tube",),
     ),
     Command(
         "reserve",

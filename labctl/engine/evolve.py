@@ -45,7 +45,8 @@ def _put_step(state: BenchState, run_id: str, step: StepState) -> BenchState:
 
 
 def _run_created(state: BenchState, data: Data, event: Event) -> BenchState:
-    return _put_run(state, RunState(data["run"], data["plan"], state_s=event.t_s))
+    values = data.get("values", {})  # of the run that it goes on from
+    return _put_run(state, RunState(data["run"], data["plan"], state_s=event.t_s, values=values))
 
 
 def _chamber_taken(state: BenchState, data: Data, event: Event) -> BenchState:
@@ -71,6 +72,13 @@ def _reserved(state: BenchState, data: Data, event: Event) -> BenchState:
 def _reservation_ended(state: BenchState, data: Data, event: Event) -> BenchState:
     others = {name: kept for name, kept in state.reservations.items() if name != data["chamber"]}
     return replace(state, reservations=others)
+
+
+def _plan_revised(state: BenchState, data: Data, event: Event) -> BenchState:
+    run = state.runs[event.stream]
+    active = {name: step for name, step in run.active.items() if name not in data["dropped"]}
+    prompts = {name: p for name, p in run.prompts.items() if p["step"] not in data["dropped"]}
+    return _put_run(state, replace(run, plan_hash=data["new"], active=active, prompts=prompts))
 
 
 def _state_changed(state: BenchState, data: Data, event: Event) -> BenchState:
@@ -364,6 +372,7 @@ def _bypass_ended(state: BenchState, data: Data, event: Event) -> BenchState:
 
 _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "run_created": _run_created,
+    "plan_revised": _plan_revised,
     "chamber_taken": _chamber_taken,
     "chamber_released": _chamber_released,
     "chamber_left": _chamber_left,

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import alarms, cylinders, procedure, reconcile, reservations, safe, services, silencing
+from labctl.engine import (
+    alarms,
+    cylinders,
+    procedure,
+    reconcile,
+    reservations,
+    revisions,
+    safe,
+    services,
+    silencing,
+)
 from labctl.engine.context import Context
 from labctl.engine.machine import COMMANDS, allowed_commands
 from labctl.engine.scan import Scan
@@ -23,7 +33,7 @@ SETTLED = {
 
 WHY = "say what the cause was (--reason)"
 
-OTHERS = {**silencing.VERBS, **cylinders.VERBS, **reconcile.VERBS, **reservations.VERBS}
+OTHERS = {**silencing.VERBS, **cylinders.VERBS, **reconcile.VERBS, **reservations.VERBS, **revisions.VERBS}
 """What is asked besides the commands of a run."""
 
 NEVER_EXPIRE = frozenset({"stop", "abort"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from labctl.bench.schema import Bench
@@ -15,6 +15,7 @@ from labctl.protocol.library import find_protocol
 from labctl.protocol.order import other_way
 from labctl.protocol.parameters import Filled, Resolved, fill, resolve, written
 from labctl.protocol.plan import Plan
+from labctl.protocol.revision import without
 from labctl.protocol.rules import judge
 from labctl.protocol.schema import WrittenProtocol
 from labctl.protocol.source import Document, read
@@ -42,8 +43,9 @@ def check_text(
     parameters: Mapping[str, str],
     bench: Bench,
     folder: Path | None = None,
+    left_out: Collection[str] = (),
 ) -> tuple[Plan | None, list[Finding]]:
-    """As `check`, for the content of a file that findings call `file`."""
+    """As `check`, for the content of a file that findings call `file`, without the steps that are left out."""
     try:
         document = compose(read(content, file), folder)
     except ValidationError as error:
@@ -64,6 +66,9 @@ def check_text(
         findings += _asides(document, protocol, resolved, filled, expanded.used, bench)
         plan, found = bind(protocol, document, resolved, bench)
         findings += found
+        if plan is not None and left_out:
+            document = reordered(document, [n for n, s in enumerate(plan.steps) if s.id not in left_out])
+            plan = without(plan, left_out)
         if plan is not None:
             findings += judge(plan, bench, document)
             findings += _judged_the_other_way(plan, bench, document, findings)

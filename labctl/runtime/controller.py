@@ -54,12 +54,13 @@ class Controller:
         operator: Operator | None = None,
         estop: Path | None = None,
         on_estop: Callable[[], None] | None = None,
+        on_request: Callable[[Request], Request] | None = None,
         recovered: bool = False,
     ) -> None:
         """Begin at `state`.
 
         estop: the file that, when it exists, stops everything; `on_estop` acknowledges it once acted on.
-        recovered: `state` is what another controller left.
+        on_request: looks at a request before it is decided. recovered: `state` is what another controller left.
         """
         self.context = context
         self.state = state
@@ -72,6 +73,7 @@ class Controller:
         self._operator = operator
         self._estop = estop
         self._on_estop = on_estop
+        self.on_request = on_request
         self._estopped = False
         self._recovered = recovered
         self.refusal: str | None = None
@@ -163,8 +165,8 @@ class Controller:
         return self._places[names]
 
     def learn(self, request: Request) -> Request:
-        """Look at a request before it is decided; a serving controller reads submitted plans here."""
-        return request
+        """Look at a request before it is decided: the plan that it may bring is read there."""
+        return request if self.on_request is None else self.on_request(request)
 
     def _watch(self) -> None:
         """What to read and how often; worked out anew only when runs or chambers changed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -18,10 +17,11 @@ from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench
 from labctl.engine.context import compile_bench, with_plan
 from labctl.engine.state import BenchState, RunState
-from labctl.errors import ControllerError, PermissiveError, StoreError, UsageError
+from labctl.errors import ControllerError, PermissiveError, UsageError
 from labctl.model.commands import Command, Request
 from labctl.model.events import BENCH_STREAM, Event
 from labctl.protocol.plan import Plan
+from labctl.runtime.admission import BRING_PLANS, admitted
 from labctl.runtime.assembly import bus_of, connections, facts
 from labctl.runtime.backdoor import Backdoor, answers, ascertained, batch
 from labctl.runtime.capture import to_folder
@@ -47,8 +47,8 @@ IDLE_EXIT_S = 60.0
 """A controller that was started for a run leaves after so long with nothing to watch (assumed)."""
 
 
-GOING_ON = frozenset({"restart", "resume"})
-ENERGISING = frozenset({"submit", "start"}) | GOING_ON
+GOING_ON = frozenset({"restart", "resume", "revise"})
+ENERGISING = BRING_PLANS | {"start"} | GOING_ON
 """Requests after which something may be energised. A run that goes on does not end because a commission expires."""
 
 
@@ -152,7 +152,7 @@ class Server:
             lasts_s = float(request.args.get("forecast", {}).get("duration_s", 0.0))
             bars = barred(self.bench, self._entries, self._commissions, self.folder, now, lasts_s)
             self.controller.context = replace(self.controller.context, barred=bars)
-        return self._admit(request) if request.verb == "submit" else request
+        return self._admit(request) if request.verb in BRING_PLANS else request
 
     def _heat_off(self) -> None:
         """The last thing that a controller does which cannot go on (disk full, a bug): heaters off, gas as it is."""
@@ -182,32 +182,23 @@ class Server:
     def _plans(self, state: BenchState) -> list[Plan]:
         plans = []
         for event in self._store.read.every_event():
-            if event.kind == "run_created" and event.data["run"] in state.runs:
+            if event.kind in ("run_created", "plan_revised") and event.stream in state.runs:
                 plans.append(Plan.model_validate_json(self._store.document(event.data["plan_document"])))
         return plans
 
     def _admit(self, request: Request) -> Request:
-        """Take in the plan of a submitted run: keep its documents, and say so if it cannot run here."""
-        args = dict(request.args)
-        documents = args.pop("documents", {})
-        try:
-            plan = Plan.model_validate_json(documents["plan"])
-            kept = {
-                f"{kind}_document": self._store.put_document(kind, text) for kind, text in documents.items()
-            }
-        except (KeyError, ValueError, StoreError) as error:
-            return request._replace(args={**args, "against": f"its plan cannot be read: {error}"})
-        args["about"] = {**args.get("about", {}), **kept}
-        if plan.bench_identity != self.bench.identity or plan.simulated != self.bench.simulated:
-            return request._replace(
-                args={**args, "against": "its plan was made for another bench; plan it anew"}
-            )
-        if problems := blocked(self._instruments.connections, plan):
-            args["against"] = "; ".join(problems)
-        elif self._door is not None:
-            _begin_batch(self._door, plan, str(args.get("run", "")))
+        """Take in the plan that a request brings; the batch of a new run begins."""
+
+        def against(plan: Plan) -> str | None:
+            return "; ".join(blocked(self._instruments.connections, plan)) or None
+
+        request, plan = admitted(request, self._store, self.bench, against)
+        if plan is None:
+            return request
+        if request.verb == "submit" and "against" not in request.args and self._door is not None:
+            _begin_batch(self._door, plan, str(request.args.get("run", "")))
         self.controller.context = with_plan(self.controller.context, plan)
-        return request._replace(args=args)
+        return request
 
     def _note_audits(self) -> None:
         """What every instrument said of itself goes into the journal of the bench."""
@@ -227,11 +218,9 @@ class _ServingController(Controller):
     def __init__(
         self,
         *arguments: Any,
-        on_request: Callable[[Request], Request],
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
-        self._on_request = on_request
         self._stops: list[str] = []
 
     def stop_soon(self, run_id: str) -> None:
@@ -249,10 +238,6 @@ class _ServingController(Controller):
             )
             self._asked = True
         return super().poll()
-
-    def learn(self, request: Request) -> Request:
-        """Take in what the request needs; a reason against it goes with it."""
-        return self._on_request(request)
 
 
 def _begin_batch(door: Backdoor, plan: Plan, run: str) -> None:
