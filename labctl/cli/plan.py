@@ -19,6 +19,7 @@ from labctl.errors import Finding, ValidationError
 from labctl.forecast import Forecast, StepForecast, forecast
 from labctl.forecast.margins import Oxygen, Vapour
 from labctl.forecast.outlook import GasLeft, Moment, Outlook, Start, later, outlook
+from labctl.model.limits import limit
 from labctl.protocol.plan import Cool, Heat, Plan
 from labctl.report import numbers
 from labctl.report.gantt import Bar, Call, Schedule, render
@@ -77,6 +78,9 @@ def facts(bench: Bench, planned: Forecast, view: Outlook) -> Iterator[tuple[str,
         yield "vapour", _vapour(vapour)
     for chamber, signals in view.lost.items():
         yield "not protected", f"{chamber} has no {', '.join(signals)}"
+    for stay in view.stays:
+        when = f"{day_and_time(stay.begin)} to {day_and_time(stay.end)}"
+        yield "somebody stays", f"{when}, while {stay.chamber} is above {limit('T_inert'):g} degC"
 
 
 def day_and_time(when: datetime) -> str:
@@ -165,6 +169,9 @@ def _as_json(bench: Bench, planned: Forecast, view: Outlook) -> dict[str, Any]:
         "cost": view.cost and asdict(view.cost) | {"total": view.cost.total},
         "margins": planned.margins.to_json(),
         "lost_protections": view.lost,
+        "attended": [
+            {"chamber": s.chamber, "from": s.begin.isoformat(), "to": s.end.isoformat()} for s in view.stays
+        ],
     }  # fmt: skip
 
 

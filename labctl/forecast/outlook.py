@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from labctl.bench.schema import Bench, Supply
 from labctl.bench.site import ELECTRICITY, WorkingHours
 from labctl.forecast.coarse import Forecast
+from labctl.forecast.profile import above
 from labctl.model.limits import limit
 from labctl.protocol.plan import Heat, Plan
 from labctl.protocol.rules.core import number
-from labctl.protocol.rules.protection import lost
+from labctl.protocol.rules.protection import NEEDS_A_PERSON, lost
 
 BEGIN = "Start the run"
 
@@ -43,6 +44,15 @@ class Start:
 
     when: datetime
     outside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Somebody has to stay: the chamber is above T_inert, and lacks what would protect it meanwhile."""
+
+    chamber: str
+    begin: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,7 @@ class Outlook:
     gas: tuple[GasLeft, ...]
     cost: Cost | None
     lost: Mapping[str, Mapping[str, str]]
+    stays: tuple[Stay, ...]
 
     @property
     def outside(self) -> int:
@@ -158,6 +169,7 @@ def outlook(
         gas=tuple(_gas_left(bench, planned, stock)),
         cost=_cost(bench, planned),
         lost=_lost(bench, plan),
+        stays=tuple(_stays(bench, plan, planned, start)),
     )
 
 
@@ -246,3 +258,12 @@ def _lost(bench: Bench, plan: Plan) -> dict[str, Mapping[str, str]]:
     }
     found = {chamber: lost(bench, chamber) for chamber in sorted(hot)}
     return {chamber: signals for chamber, signals in found.items() if signals}
+
+
+def _stays(bench: Bench, plan: Plan, planned: Forecast, start: datetime) -> Iterator[Stay]:
+    """From where a tube first passes T_inert to where it last does, if it lacks what a person stands in for."""
+    heaters = {s.chamber: s.heater for s in plan.steps if isinstance(s, Heat) and s.chamber}
+    for chamber, heater in heaters.items():
+        hot = above(planned.profile.get(heater, ()), limit("T_inert"))
+        if hot and lost(bench, chamber).keys() & {*NEEDS_A_PERSON}:
+            yield Stay(chamber, later(start, hot[0]), later(start, hot[1]))

@@ -63,3 +63,21 @@ def celsius_at(points: tuple[Point, ...], t_s: float) -> float | None:
                 return v0
             return v0 + (v1 - v0) * (t_s - t0) / (t1 - t0) if t1 > t0 else v1
     return points[-1][1] if points and t_s >= points[-1][0] else None
+
+
+def above(points: tuple[Point, ...], celsius: float) -> tuple[float, float] | None:
+    """From when a profile is first above a temperature to when it last is; None where it never is."""
+    known = [(t_s, value) for t_s, value in points if value is not None]
+    hot = [n for n, (_, value) in enumerate(known) if value > celsius]
+    if not hot:
+        return None
+    first, last = known[max(hot[0] - 1, 0) : hot[0] + 1], known[hot[-1] : hot[-1] + 2]
+    return _crossing(first, celsius, known[hot[0]][0]), _crossing(last, celsius, known[hot[-1]][0])
+
+
+def _crossing(pair: list[tuple[float, float]], celsius: float, otherwise_s: float) -> float:
+    """Where the line between two points is at a temperature."""
+    if len(pair) < 2 or pair[0][1] == pair[1][1]:
+        return otherwise_s
+    (t0, v0), (t1, v1) = pair
+    return t0 + (celsius - v0) / (v1 - v0) * (t1 - t0)

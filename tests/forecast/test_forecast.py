@@ -10,7 +10,7 @@ from labctl.bench.schema import Bench
 from labctl.engine.steps import BEHAVIOURS
 from labctl.forecast import Forecast, ForecastError, Rehearsal, forecast
 from labctl.forecast.coarse import litres_of, steps_of
-from labctl.forecast.profile import celsius_at, profile_of
+from labctl.forecast.profile import above, celsius_at, profile_of
 from labctl.protocol.plan import Cool, Heat, Plan
 from labctl.protocol.validation import check_text, load_plan
 from labctl.runtime.record import InMemory
@@ -110,3 +110,11 @@ def test_a_profile_is_read_between_its_points() -> None:
     assert celsius_at(points, 25.0) is None
     assert celsius_at(points, 99.0) == 25.0
     assert celsius_at((), 1.0) is None
+
+
+def test_where_a_profile_passes_a_temperature_is_read_between_its_points_too() -> None:
+    points = ((0.0, 50.0), (10.0, 250.0), (80.0, 250.0), (100.0, 50.0), (110.0, None))
+    assert above(points, 150.0) == (5.0, 90.0)
+    assert above(points, 300.0) is None
+    assert above(points[1:3], 150.0) == (10.0, 80.0)
+    assert above((), 150.0) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -121,3 +122,15 @@ def test_protections_that_a_hot_tube_lacks_are_told(bench: Bench) -> None:
     assert {*hot.lost["tube"]} == {"extraction", "tube pressure", "limiter contact", "door"}
     warm = outlook(bench, plan_on(bench, 100.0), forecast_of(), known, start=MONDAY, finish=None, now=MONDAY)
     assert warm.lost == {}
+
+
+def test_somebody_stays_while_a_tube_is_hot_that_is_not_protected_by_itself(bench: Bench) -> None:
+    curve = ((0.0, 50.0), (2 * H, 250.0), (8 * H, 250.0), (10 * H, 50.0), (11 * H, None))
+    hot = replace(forecast_of(), profile={"furnace": curve})
+    (stay,) = look(bench, hot, start=MONDAY).stays
+    assert (stay.chamber, stay.begin, stay.end) == ("tube", MONDAY.replace(hour=10), MONDAY.replace(hour=18))
+    guarded = load_bench("small")
+    view = outlook(
+        guarded, plan_on(guarded), hot, Stock.of_file(guarded), start=MONDAY, finish=None, now=MONDAY
+    )
+    assert (view.stays, view.lost) == ((), {})
