@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from labctl.bench.api import Clock, DriverEntry
-from labctl.bench.schema import Bench, Instrument
+from labctl.bench.schema import Bench, Chamber, Instrument
 from labctl.engine.state import RunState
 from labctl.errors import UsageError
 from labctl.protocol.plan import Plan
@@ -66,7 +66,7 @@ def spec(
             "kind": chamber.kind,
             "volume_cm3": chamber.volume_cm3,
             "inner_diameter_mm": chamber.inner_diameter_mm,
-            "physics": dict(chamber.physics),
+            "physics": _physics(chamber),
         }
         for name, chamber in bench.chambers.items()
     }
@@ -75,6 +75,12 @@ def spec(
     if plan is not None:
         result["batch"] = batch(plan)
     return result
+
+
+def _physics(chamber: Chamber) -> dict[str, float]:
+    """As the bench file says, with what was measured of the chamber."""
+    leak = {} if chamber.leak_sccm is None else {"leak_sccm": chamber.leak_sccm}
+    return leak | chamber.physics
 
 
 class Mounted:

@@ -17,17 +17,21 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Limits(Model):
-    """What this instrument may be asked for; a protocol can never exceed it. None: the instrument's own limit."""
+    """What this instrument may be asked for; a protocol can never exceed it. None: the instrument's own limit.
+
+    min_flow_sccm: the least flow that a controller holds, by its turn-down (often 1 % of its full scale).
+    """
 
     max_temperature_c: float | None = None
     max_ramp_k_per_min: float | None = None
     max_flow_sccm: float | None = None
     max_speed_rpm: float | None = None
-
-
-def _absent(value: object) -> bool:
-    return value is None
+    min_flow_sccm: float | None = Field(default=None, gt=0.0, exclude_if=_absent)
 
 
 class Instrument(Model):
@@ -72,6 +76,7 @@ class Chamber(Model):
     which it sets in. safe_state: ordered items. physics: parameters of its twin, by the simulator's names.
     io: what protects it -> where that is read or switched, as "instrument.signal" of an I/O module; what is not named
     is absent. exhaust_l_per_min: what a dryer's exhaust draws, measured; None: only a person can say when it is clear.
+    leak_sccm: air that the seals of a tube let in, measured by a leak check.
     """
 
     kind: ChamberKind
@@ -85,6 +90,7 @@ class Chamber(Model):
     heating_k_per_min: float | None = Field(default=None, gt=0.0)
     heating_lag_s: float = Field(default=0.0, ge=0.0)
     exhaust_l_per_min: float | None = Field(default=None, gt=0.0)
+    leak_sccm: float | None = Field(default=None, ge=0.0, exclude_if=_absent)
     io: dict[str, str] = Field(default_factory=dict)
     safe_state: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 from labctl.bench.schema import Bench
 from labctl.model.limits import limit
 from labctl.protocol.plan import Heat, Plan
+from labctl.protocol.rules.gas import HOT_C, VERY_HOT_C, VERY_HOT_PPM
 from labctl.protocol.rules.solvents import GAS_CONSTANT, LOWER_LIMIT, MOLAR_MASS, PRESSURE_PA, SAFE_FRACTION
 from labctl.twin import Twin
 
@@ -17,12 +18,6 @@ EVERY_S = 60.0
 
 HEATED = {"tube_c": "furnace", "air_c": "oven", "plate_c": "hotplate"}
 """The temperature that tells what an instrument of the plant heats."""
-
-HOT_C, VERY_HOT_C = 200.0, 400.0
-"""Above them oxygen eats carbon, and soon all of it (rule GAS-005)."""
-
-VERY_HOT_PPM = 20.0
-"""Oxygen that 6 h at more than 400 degC bear: 100 ppm would bring 27 % of what oxidises all V(III) (derived)."""
 
 
 @dataclass(frozen=True, slots=True)

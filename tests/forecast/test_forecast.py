@@ -77,6 +77,14 @@ def test_oxygen_in_a_hot_tube_is_seen_whatever_its_analyser_shows(planned: Forec
     assert 2.0 <= hot.ppm < 100.0
 
 
+def test_a_tube_that_leaks_is_forecast_with_its_leak(small: Bench, planned: Forecast) -> None:
+    """0.05 sccm of air in 200 sccm are 52 ppm more (washout law)."""
+    leaky = small.chambers["tube"].model_copy(update={"leak_sccm": 0.05})
+    bench = small.model_copy(update={"chambers": {**small.chambers, "tube": leaky}})
+    (hot,) = forecast(bench, drivers(), load_plan(FURNACE, {}, bench)[0]).margins.oxygen
+    assert hot.ppm - planned.margins.oxygen[0].ppm == pytest.approx(52.0, abs=10.0)
+
+
 def test_the_strongest_evaporation_says_how_much_air_it_wants() -> None:
     """3 L/min for a quarter of the limit at K = 7e-7 m3/s (reference); here K is 1e-6, and ethanol adds to it."""
     bench = load_bench("standard")

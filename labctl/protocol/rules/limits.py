@@ -8,6 +8,8 @@ from labctl.bench.schema import Bench
 from labctl.protocol.plan import Plan, Stir
 from labctl.protocol.rules.core import Hit, flows, rule, steps, targets
 
+ABOVE_ROOM_K = 5.0
+
 
 @rule(
     "LIM-001",
@@ -53,3 +55,35 @@ def _speed(plan: Plan, bench: Bench) -> Iterator[Hit]:
         if limit is not None and stir.speed_rpm > limit:
             message = f"{stir.speed_rpm:g} rpm is above the {limit:g} rpm limit of {stir.stirrer}"
             yield Hit(("steps", i, "stir", "speed"), message, "the bench's limit always wins")
+
+
+@rule(
+    "LIM-005",
+    "error",
+    "Nothing here cools: a heater holds a temperature only some degrees above the room.",
+    "assumed (5 K, as for a cool-down)",
+    waive="never",
+)
+def _above_the_room(plan: Plan, bench: Bench) -> Iterator[Hit]:
+    least = bench.ambient_c + ABOVE_ROOM_K
+    for _, heat, segment, path in targets(plan):
+        if segment.target_c < least:
+            message = (
+                f"{heat.heater} cannot hold {segment.target_c:g} degC in a room of {bench.ambient_c:g} degC"
+            )
+            yield Hit((*path, "to"), message, f"at least {least:g} degC")
+
+
+@rule(
+    "LIM-006",
+    "error",
+    "No flow below what the controller can hold.",
+    "bench file; makers give a turn-down of 1:50 to 1:200",
+    waive="never",
+)
+def _held_flow(plan: Plan, bench: Bench) -> Iterator[Hit]:
+    for _, _, controller, flow, path in flows(plan):
+        least = bench.instruments[controller].limits.min_flow_sccm
+        if least is not None and flow < least:
+            message = f"{flow:g} sccm is below the {least:g} sccm that {controller} can hold"
+            yield Hit(path, message, f"at least {least:g} sccm")
