@@ -184,7 +184,9 @@ def canonical_unit(unit: str) -> str:
 
 def dimension_of(*texts: object) -> str | None:
     """The first dimension in which all of `texts` can be read, or None; `5 K` alone is a difference."""
-    for name in DIMENSIONS:
+    for name, kind in DIMENSIONS.items():
+        if any(isinstance(text, str) and not _may_be(text, kind) for text in texts):
+            continue
         try:
             for text in texts:
                 parse(text, name)
@@ -192,6 +194,12 @@ def dimension_of(*texts: object) -> str | None:
             continue
         return name
     return None
+
+
+def _may_be(text: str, kind: Dimension) -> bool:
+    """False when the unit alone tells that a text is no such quantity: a refusal with all its hints costs more."""
+    match = _NUMBER.fullmatch(text.strip())
+    return match is None or _normal(match[2]) in kind.units
 
 
 def result_key(quantity: str, unit: str) -> str:

@@ -21,7 +21,7 @@ from labctl.protocol.schema import KINDS
 from labctl.protocol.source import Document, read
 from labctl.protocol.tree import Node, felled, grown, plain, size
 
-NAMED = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
+NAMED = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 MOST_STEPS, MOST_VALUES = 1000, 100_000
 """Of a whole protocol: parts in parts and repeats in repeats would else fill the memory (assumed)."""
 PART_KEYS = ("part", "title", "parameters", "roles", "steps")

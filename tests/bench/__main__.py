@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.bench import forecasts, starting, ticks, virtual_run, wires
+from tests.bench import forecasts, linting, starting, ticks, virtual_run, wires
 
 ROUNDS = 5
 ROOT = Path(__file__).parents[2]
@@ -57,6 +57,7 @@ BENCHMARKS = (
         less=True,
         times=3 * ROUNDS,
     ),
+    Benchmark("judging 30 steps against PyYAML loading them", "texts per CPU s", 0.7, 1.5, linting.rounds),
     Benchmark("labctl --help against bare Python", "starts per CPU s", 0.15, 0.25, starting.rounds),
 )
 
@@ -79,6 +80,9 @@ def main() -> int:
     (ROOT / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
     print(f"the whole 800 degC synthesis, recorded: {virtual_run.whole_run_cpu_s():.1f} CPU s (no gate)")
     print(f"the forecast of it: {forecasts.whole_cpu_s():.1f} CPU s (goal 5, no gate)")
+    print(
+        f"the first judgement of 30 steps, beyond imports: {linting.first_cpu_s() * 1e3:.0f} ms of CPU (no gate)"
+    )
     return 1 if missed else 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.fuzz.documents import MISTAKES, documents
 from tests.fuzz.trial import Broken, Cost, bench, highest_mb, trial
 
-EVERY = 10_000
+EVERY = 2_000
 KEPT = Path("fuzz-broken")
 
 
@@ -38,7 +38,7 @@ def main() -> int:
             content = document.content
             raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
             (KEPT / f"{arguments.seed}-{number}.yaml").write_bytes(raw)
-            print(f"BROKEN {arguments.seed}-{number} ({name}): {error}", flush=True)
+            print(f"BROKEN {arguments.seed}-{number} ({name}): {str(error)[:300]}", flush=True)
             continue
         accepted[name] += was_accepted
         most = max(most, cost.grown_mb)

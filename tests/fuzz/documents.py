@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -147,10 +148,16 @@ def _lines(chance: Random) -> Fuzzed:
 def _tree(chance: Random) -> Fuzzed:
     """An original read, its values and keys changed, and written again: the shape is right, the content is not."""
     what, text = _original(chance)
-    data = yaml.safe_load(text)
+    data = pickle.loads(_pickled(text))
     for _ in range(chance.choice((1, 1, 2, 4))):
         _change(data, chance)
     return Fuzzed(what, "tree", written(data, chance))
+
+
+@cache
+def _pickled(text: str) -> bytes:
+    """What a text says, to be read again and again quickly."""
+    return pickle.dumps(yaml.safe_load(text))
 
 
 def _change(data: Any, chance: Random) -> None:
@@ -192,7 +199,7 @@ def written(data: Any, chance: Random) -> str:
     )
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(yaml.CSafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         """Nothing is an alias."""
         return True
@@ -205,9 +212,13 @@ def _made(chance: Random) -> Fuzzed:
     return Fuzzed(what, "made", written(_instance(schema, schema, chance, 0), chance))
 
 
-def _instance(schema: dict[str, Any], root: dict[str, Any], chance: Random, depth: int) -> Any:
-    if depth > 12 or chance.random() < 0.04:
+def _instance(schema: Any, root: dict[str, Any], chance: Random, depth: int) -> Any:
+    if not isinstance(schema, dict) or depth > 12 or chance.random() < 0.04:
         return deepcopy(chance.choice(NASTY))
+    if "if" in schema:
+        branch = schema[chance.choice(("then", "else"))]
+        properties = {**schema.get("properties", {}), **branch.get("properties", {})}
+        schema = {k: v for k, v in {**schema, **branch, "properties": properties}.items() if k != "if"}
     if "$ref" in schema:
         return _instance(root["$defs"][schema["$ref"].rpartition("/")[2]], root, chance, depth)
     for choice in ("anyOf", "oneOf"):
@@ -218,14 +229,16 @@ def _instance(schema: dict[str, Any], root: dict[str, Any], chance: Random, dept
     if "enum" in schema:
         return chance.choice(schema["enum"])
     kind = schema.get("type")
-    if kind == "object":
+    kind = chance.choice(kind) if isinstance(kind, list) else kind
+    if kind == "object" or "properties" in schema:
         wanted = schema.get("required", ())
         made = {
             key: _instance(inner, root, chance, depth + 1)
             for key, inner in schema.get("properties", {}).items()
-            if key in wanted or chance.random() < 0.4
+            if key in wanted or chance.random() < (0.4 if len(schema["properties"]) < MANY else 0.08)
         }
-        more = schema.get("additionalProperties")
+        patterns = list(schema.get("patternProperties", {}).values())
+        more = patterns[0] if patterns else schema.get("additionalProperties")
         if isinstance(more, dict):
             for name in chance.sample(_NAMES, chance.randint(0, 4)):
                 made[name] = _instance(more, root, chance, depth + 1)
@@ -233,6 +246,9 @@ def _instance(schema: dict[str, Any], root: dict[str, Any], chance: Random, dept
     if kind == "array":
         inner = schema.get("items", {})
         return [_instance(inner, root, chance, depth + 1) for _ in range(chance.randint(0, 4))]
+    if "pattern" in schema:
+        fitting = [text for text in _TEXTS if re.search(schema["pattern"], text)]
+        return chance.choice(fitting or _TEXTS)
     return {
         "boolean": chance.random() < 0.5,
         "null": None,
@@ -241,6 +257,8 @@ def _instance(schema: dict[str, Any], root: dict[str, Any], chance: Random, dept
     }.get(str(kind), chance.choice(_TEXTS))
 
 
+MANY = 12
+"""A block with more keys than this has one or two of them at a time: a step is of one kind."""
 _NAMES = (
     "furnace",
     "oven",
@@ -259,6 +277,7 @@ _TEXTS = (
     "furnace", "oven", "nitrogen", "dryer", "tube_furnace", "gas_flow", "solvent_dryer", "tube", "soak", "{soak}", "a",
     "800 degC", "5 K/min", "2 h", "200 sccm", "100 ppm", "500 rpm", "3.8 V", "1C", "117 mA/g", "1 g", "10 mL", "99 %",
     "at least 99 %", "2 K", "g", "N2", "labsim://x/y", "eurotherm", "Na3V2(PO4)3", "short-furnace", "../x",
+    "pyrolyse", "40 degC", "60 degC", "0.1 mV/s", "10 mV", "100 kHz", "1 mL/min", "30 mg", "5 mbar", "at most 5 %",
 )  # fmt: skip
 
 
