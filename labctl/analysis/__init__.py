@@ -14,7 +14,7 @@ from labctl.analysis.verdict import judge, result_key
 from labctl.protocol.plan import ACTIVE_MASS, Cycle, Gas, Heat, LeakCheck, Purge
 from labctl.store.reader import Reader
 
-__all__ = ["Analysis", "Row", "Verdict", "analyse", "result_key"]
+__all__ = ["Analysis", "Row", "Verdict", "analyse", "cell_tests", "result_key"]
 
 
 def analyse(reader: Reader, run_id: str, *, charts: bool = True) -> Analysis:
@@ -56,6 +56,13 @@ def analyse(reader: Reader, run_id: str, *, charts: bool = True) -> Analysis:
         journal_head=record.head,
         journal_rows=record.rows,
     )
+
+
+def cell_tests(reader: Reader, run_id: str) -> list[tuple[str | None, list[CycleSummary]]]:
+    """The cycles of each cycling step of a run, and for which of its samples. Raises as `analyse`."""
+    record = read_record(reader, run_id)
+    tests = _cycling(reader, record, step_records(record), entered_values(record))
+    return [(record.plan.step(test.step).sample, test.cycles) for test in tests]
 
 
 class Cycling(NamedTuple):

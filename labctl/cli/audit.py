@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 
 from labctl.cli.memory import DATABASE, open_memory
+from labctl.cli.samples import misfiled
 from labctl.cli.terminal import print_json, say
 from labctl.errors import ValidationError
 from labctl.store.verify import verify as verify_file
@@ -14,6 +16,8 @@ def verify(arguments: Namespace) -> int:
     """Recompute every hash; return 0 when the record is whole and 3 when it is not."""
     open_memory(arguments.bench).close()
     found = verify_file(arguments.bench / DATABASE)
+    if found.ok and (problems := misfiled(arguments.bench)):
+        found = replace(found, ok=False, problems=problems)
     if arguments.json:
         heads = {stream: {"seq": seq, "hash": own} for stream, (seq, own) in found.heads.items()}
         print_json({"ok": found.ok, "problems": found.problems, "counts": found.counts, "heads": heads})

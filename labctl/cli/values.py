@@ -97,6 +97,14 @@ def reading(text: str) -> tuple[str, str]:
         raise ArgumentTypeError(f"{text!r} is not REAGENT=MASS, for example V2O5='0.4012 g'") from None
 
 
+def reading_of(text: str) -> tuple[str, str]:
+    """`quantity=value` as its two halves."""
+    try:
+        return named_value(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"{text!r} is not QUANTITY=VALUE, for example carbon='2.7 wt%'") from None
+
+
 def mass(text: str) -> float:
     """Grams, of a quantity as in `500 mg`."""
     from labctl.model.quantity import QuantityError, parse

@@ -12,6 +12,7 @@ from labctl.engine import (
     reservations,
     revisions,
     safe,
+    samples,
     services,
     silencing,
 )
@@ -33,7 +34,14 @@ SETTLED = {
 
 WHY = "say what the cause was (--reason)"
 
-OTHERS = {**silencing.VERBS, **cylinders.VERBS, **reconcile.VERBS, **reservations.VERBS, **revisions.VERBS}
+OTHERS = {
+    **silencing.VERBS,
+    **cylinders.VERBS,
+    **reconcile.VERBS,
+    **reservations.VERBS,
+    **revisions.VERBS,
+    **samples.VERBS,
+}
 """What is asked besides the commands of a run."""
 
 NEVER_EXPIRE = frozenset({"stop", "abort"})

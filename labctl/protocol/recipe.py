@@ -19,7 +19,7 @@ from labctl.model.quantity import QuantityError, dimension_of, parse
 from labctl.protocol.chemistry import Formula, FormulaError, MolarMass, formula, molar_mass
 from labctl.protocol.diagnosis import nearest
 from labctl.protocol.reaction import BalanceError
-from labctl.protocol.schema import Provenance, Written, problem
+from labctl.protocol.words import Provenance, Written, problem
 
 FARADAY_C_PER_MOL = 96485.33212
 """Charge of a mole of electrons (SI, exact to the digits shown)."""
