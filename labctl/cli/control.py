@@ -26,6 +26,7 @@ from labctl.runtime.folder import (
     ESTOP_SEEN,
     UNREACHABLE,
     controller_of,
+    keep_file,
     locked,
     press_estop,
     release_estop,
@@ -123,6 +124,10 @@ def manual(arguments: Namespace) -> int:
     prompt = next(iter(waiting.values()))
     args: dict[str, Any] = {"prompt": prompt["id"], "values": _entered(prompt, once(arguments.values))}
     args["confirm"] = prompt["confirm"] if arguments.confirm else []
+    args["files"] = [
+        {"name": n} | keep_file(arguments.bench, Path(f)) for n, f in once(arguments.files).items()
+    ]
+    args["checked_by"] = arguments.checked_by
     print(f"{prompt['id']}: {submit(arguments.bench, 'answer', run.run_id, args, actor(arguments))}")
     return 0
 

@@ -105,7 +105,7 @@ def _refusal(scan: Scan, request: Request) -> str | None:
         return f"{run.run_id} is {run.state}, not {request.expected_state}"
     if request.verb == "answer":
         prompt = run.prompts.get(str(request.args.get("prompt")))
-        return refusal(prompt, request.args) if prompt else "nobody is asked that now"
+        return refusal(prompt, request.args, request.actor) if prompt else "nobody is asked that now"
     trigger = request.verb.upper()
     if trigger not in COMMANDS:
         return f"unknown command {request.verb}"
@@ -229,6 +229,7 @@ def _answer(scan: Scan, request: Request) -> None:
     answer = {"prompt": request.args["prompt"], "values": values, "actor": request.actor}
     answer["confirm"] = list(request.args.get("confirm", []))
     answer["note"] = request.args.get("note", "")
+    answer |= {word: request.args[word] for word in ("checked_by", "files") if request.args.get(word)}
     scan.emit("answered", answer, request.run)
 
 

@@ -217,7 +217,11 @@ class _Binder:
             return self.portions.dispense(step, step.dispense, at)
         if step.measure:
             entries = _entries(step.measure.enter, step.sample)
-            return Measure(id=step.id, title=step.title, what=step.measure.what, enter=entries)
+            measure = step.measure
+            return Measure(
+                id=step.id, title=step.title, what=measure.what, enter=entries, attach=tuple(measure.attach),
+                within_s=measure.within,
+            )  # fmt: skip
         if step.voltammetry or step.impedance:
             block = step.voltammetry or step.impedance
             assert block is not None
@@ -425,6 +429,7 @@ class _Binder:
             id=step.id, title=step.title, chamber=into, do=manual.do, confirm=tuple(manual.confirm),
             enter=_entries(manual.enter, step.sample), into=into,
             require=tuple(r for r in requirements if r is not None),
+            attach=tuple(manual.attach), checked=manual.checked, within_s=manual.within,
         )  # fmt: skip
 
     def requirement(self, quantity: str, required: tuple[Relation, str], path: Path) -> Requirement | None:

@@ -23,7 +23,7 @@ class Frozen(BaseModel):
 
 
 def _nothing(value: object) -> bool:
-    return value is None or value == ()
+    return value is None or value == () or value is False
 
 
 def _nothing_said(value: object) -> bool:
@@ -194,7 +194,10 @@ class Cool(Step):
 
 
 class Manual(Step):
-    """A person does something, confirms a checklist, enters values. `into`: the chamber of the batch."""
+    """A person does something, confirms a checklist, enters values. `into`: the chamber of the batch.
+
+    attach: files that the answer brings. checked: a second person has looked. within_s: see `WrittenManual`.
+    """
 
     kind: Literal["manual"] = "manual"
     do: str
@@ -202,14 +205,22 @@ class Manual(Step):
     enter: tuple[Entry, ...] = ()
     require: tuple[Requirement, ...] = ()
     into: str | None = None
+    attach: tuple[str, ...] = Field(default=(), exclude_if=_nothing)
+    checked: bool = Field(default=False, exclude_if=_nothing)
+    within_s: float | None = Field(default=None, exclude_if=_nothing)
 
 
 class Measure(Step):
-    """A characterisation whose values a person enters; they become results of the run."""
+    """A characterisation whose values a person enters; they become results of the run.
+
+    attach, within_s: as of a manual step.
+    """
 
     kind: Literal["measure"] = "measure"
     what: str
     enter: tuple[Entry, ...]
+    attach: tuple[str, ...] = Field(default=(), exclude_if=_nothing)
+    within_s: float | None = Field(default=None, exclude_if=_nothing)
 
 
 class Unload(Step):
@@ -308,7 +319,19 @@ class Decide(Step):
 
 
 AnyStep = Annotated[
-    Stir | Heat | Purge | LeakCheck | Cool | Manual | Measure | Unload | Cycle | Wait | Decide | Weigh | Dispense,
+    Stir
+    | Heat
+    | Purge
+    | LeakCheck
+    | Cool
+    | Manual
+    | Measure
+    | Unload
+    | Cycle
+    | Wait
+    | Decide
+    | Weigh
+    | Dispense,
     Field(discriminator="kind"),
 ]
 

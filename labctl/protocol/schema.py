@@ -258,9 +258,16 @@ class WrittenEntry(Written):
 
 
 class WrittenManual(Written):
-    """A person does something. `into`: the role whose chamber the batch goes into."""
+    """A person does something. `into`: the role whose chamber the batch goes into.
+
+    attach: what files the answer must bring. checked: a second person must have looked. within: after so long an alarm
+    calls for somebody, after twice that a graver one, and after three times the run is held.
+    """
 
     do: str
+    attach: list[str] = Field(default_factory=list)
+    checked: bool = False
+    within: Time | None = None
     confirm: list[str] = Field(default_factory=list)
     enter: dict[str, WrittenEntry] = Field(default_factory=dict)
     require: dict[
@@ -275,10 +282,12 @@ class WrittenManual(Written):
 
 
 class WrittenMeasure(Written):
-    """A characterisation whose values a person enters."""
+    """A characterisation whose values a person enters. attach, within: as of a manual step."""
 
     what: str
     enter: dict[str, WrittenEntry]
+    attach: list[str] = Field(default_factory=list)
+    within: Time | None = None
 
 
 class WrittenUnload(Written):

@@ -93,6 +93,12 @@ def answers(run: RunState, enter: Enter) -> list[tuple[str, dict[str, object]]]:
     given = []
     for prompt in run.prompts.values():
         arguments: dict[str, object] = {"prompt": prompt["id"], "confirm": prompt["confirm"]}
+        if prompt.get("attach"):
+            arguments["files"] = [
+                {"name": n, "file": "none: simulated", "sha256": ""} for n in prompt["attach"]
+            ]
+        if prompt.get("checked"):
+            arguments["checked_by"] = "a second simulated operator"
         entered = enter({**prompt, "run": run.run_id})
         given.append((f"{run.run_id}/{prompt['id']}/{prompt['asked_s']}", {**arguments, **entered}))
     return given

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from labctl.errors import BenchLockedError
+from labctl.errors import BenchLockedError, UsageError
 from labctl.runtime.clock import nap
 
 DATABASE = "labctl.db"
@@ -17,6 +18,8 @@ BENCH_FILE = "bench.yaml"
 LOCK = "lock"
 ESTOP = "ESTOP"
 ESTOP_SEEN = "ESTOP.seen"
+FILES = "results"
+"""Folder below the bench's in which files are kept that people bring, each by the digest of what is in it."""
 FACTS_BYTES = 256
 TRIES = 10
 UNREACHABLE = "unreachable"
@@ -123,3 +126,20 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def keep_file(folder: Path, file: Path) -> dict[str, str]:
+    """Keep a copy of a file with the bench, named by the digest of what is in it; what the journal says of it.
+
+    Raises UsageError when it cannot be read or kept.
+    """
+    try:
+        content = file.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        kept = folder / FILES / f"{digest[:16]}-{file.name}"
+        kept.parent.mkdir(exist_ok=True)
+        if not kept.exists():
+            kept.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be kept: {error.strerror}") from error
+    return {"file": f"{FILES}/{kept.name}", "sha256": digest}

@@ -12,6 +12,9 @@ from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
 from labctl.protocol.plan import Entry, Manual, Measure, Plan
 
+HELD_AFTER = 3.0
+"""Times the limit of a step that waits for a person: then its run is held (assumed)."""
+
 
 def ask(
     scan: Scan,
@@ -37,9 +40,20 @@ def manual(scan: Scan, run: RunState, state: StepState, step: Manual, rig: Rig |
     match state.phase:
         case "enter":
             scan.phase(run, state, "ask")
-            ask(scan, run, step.id, "manual", step.do, confirm=step.confirm, enter=step.enter, into=step.into)
+            more = _more(step.attach, checked=step.checked)
+            ask(
+                scan,
+                run,
+                step.id,
+                "manual",
+                step.do,
+                confirm=step.confirm,
+                enter=step.enter,
+                into=step.into,
+                more=more,
+            )
         case "ask":
-            if step.id in run.prompts:
+            if _is_waited_for(scan, run, state, step.within_s):
                 return
             plan = scan.context.plans[run.plan_hash]
             try:
@@ -69,10 +83,31 @@ def measure(scan: Scan, run: RunState, state: StepState, step: Measure, rig: Rig
     match state.phase:
         case "enter":
             scan.phase(run, state, "ask")
-            ask(scan, run, step.id, "measure", f"Measure {step.what}", enter=step.enter)
+            do = f"Measure {step.what}"
+            ask(scan, run, step.id, "measure", do, enter=step.enter, more=_more(step.attach))
         case "ask":
-            if step.id not in run.prompts:
+            if not _is_waited_for(scan, run, state, step.within_s):
                 scan.finish(run, state, values={e.name: run.values[e.name] for e in step.enter})
+
+
+def _more(attach: tuple[str, ...], *, checked: bool = False) -> dict[str, Any]:
+    """What only some prompts ask for."""
+    return ({"attach": list(attach)} if attach else {}) | ({"checked": True} if checked else {})
+
+
+def _is_waited_for(scan: Scan, run: RunState, state: StepState, within_s: float | None) -> bool:
+    """Whether nobody has answered yet. When that takes too long an alarm calls, then a graver one, then it is held."""
+    waits = state.id in run.prompts
+    if within_s is None:
+        return waits
+    waited = scan.now - state.phase_s if waits else 0.0
+    message = f"{run.run_id}: {state.id} waits for a person since {waited / 60:.0f} min"
+    scan.alarm(f"{run.run_id}/person_wanted", waited > within_s, message, run=run.run_id, priority="medium")
+    scan.alarm(f"{run.run_id}/person_late", waited > 2.0 * within_s, message, run=run.run_id, priority="high")
+    if waited > HELD_AFTER * within_s:
+        reason = f"{state.id}: nobody came within {HELD_AFTER:g} times {within_s / 60:.0f} min"
+        procedure.fault(scan, run.run_id, reason, hold="maintain")
+    return waits
 
 
 def derive(quantity: str, values: dict[str, float], plan: Plan) -> float:
@@ -95,8 +130,11 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def refusal(prompt: dict[str, Any], args: dict[str, Any]) -> str | None:
-    """Why an answer to a prompt is not accepted, or None: every item confirmed, every value present and in range."""
+def refusal(prompt: dict[str, Any], args: dict[str, Any], actor: str) -> str | None:
+    """Why an answer to a prompt is not accepted, or None.
+
+    Every item is confirmed, every value present and in range, every file there, and a second person has looked.
+    """
     values, confirmed = args.get("values", {}), args.get("confirm", [])
     if not isinstance(values, dict) or not isinstance(confirmed, list):
         return "not an answer"
@@ -110,5 +148,12 @@ def refusal(prompt: dict[str, Any], args: dict[str, Any]) -> str | None:
         low, high = entry["min"], entry["max"]
         if (low is not None and value < low) or (high is not None and value > high):
             return f"{entry['name']} is {value:g} {entry['unit']}, outside {low} to {high}"
+    brought = [file.get("name") for file in args.get("files", ())]
+    if lacking := [name for name in prompt.get("attach", ()) if name not in brought]:
+        return f"bring a file: {', '.join(lacking)} (--attach NAME=FILE)"
+    if strange := [str(name) for name in brought if name not in prompt.get("attach", ())]:
+        return f"no such file is asked for: {', '.join(strange)}"
+    if prompt.get("checked") and args.get("checked_by") in (None, "", actor):
+        return f"a second person besides {actor} must have looked (--checked-by NAME)"
     unknown = sorted(set(values) - {e["name"] for e in prompt["enter"]})
     return f"not asked for: {', '.join(unknown)}" if unknown else None
