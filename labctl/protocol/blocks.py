@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from labctl.protocol.words import NAME, Count, Scalar, Written, problem
+
+Rounds = Annotated[Count, Field(le=100)]
+"""Of a repeat that ends by itself: each asks what all before it came to."""
 
 
 class WrittenRepeat(Written):
@@ -19,7 +22,7 @@ class WrittenRepeat(Written):
     each: str | None = Field(default=None, pattern=f"^{NAME}$")
     in_: list[Scalar] | None = Field(default=None, alias="in", min_length=1)
     until: Any = None
-    at_most: Count | None = None
+    at_most: Rounds | None = None
     otherwise: Literal["hold", "go on"] = "hold"
     steps: list[Any] = Field(min_length=1)
 

@@ -147,8 +147,11 @@ class _Writer:
         """The rounds of one repeat, with steps that decide between them where it ends by itself."""
         repeat, body = self._read(node), node.get("steps")
         assert body is not None
+        values = node.get("in") or Node(self._samples(node) if repeat.each is not None else [], node.at)
+        rounds = len(values.items()) if repeat.each is not None else repeat.times or repeat.at_most or 1
+        if rounds * len(body.items()) > MOST_STEPS or rounds * size(body) > MOST_VALUES:
+            raise refused("INC-005", node, f"more than {MOST_STEPS} steps or {MOST_VALUES} values in all")
         if repeat.each is not None:
-            values = node.get("in") or Node(self._samples(node), node.at)
             for value in values.items():
                 if repeat.each == SAMPLE:
                     yield from _for_sample(body.items(), value)
@@ -215,8 +218,6 @@ class _Writer:
         except SchemaError as error:
             found = findings_of(error, document, WrittenRepeat)
             raise ValidationError(found) from None
-        if max(repeat.times or 0, repeat.at_most or 0) > MOST_STEPS:
-            raise refused("INC-005", node, f"more than {MOST_STEPS} rounds")
         return repeat
 
     def _filled(self, value: Any) -> Any:

@@ -217,3 +217,23 @@ steps:
     blind = {n: i for n, i in bench.instruments.items() if n != "oxygen"}
     findings = check_text(text, "p.yaml", {}, bench.model_copy(update={"instruments": blind}))[1]
     assert "BIND-008" in {f.rule for f in findings}
+
+
+@pytest.mark.parametrize(
+    "repeat",
+    [
+        "{times: 100000, steps: [{id: x, wait: {for: 1 s}}]}",
+        "{times: 600, steps: [{id: x, wait: {for: 1 s}}, {id: y, wait: {for: 1 s}}]}",
+        "{times: 1000, steps: [{repeat: {times: 1000, steps: [{repeat: {times: 1000, steps: [{id: x}]}}]}}]}",
+        "{times: 400, steps: [{id: x, manual: {do: Look, confirm: [" + "a, " * 300 + "a]}}]}",
+        "{each: n, in: [" + "1, " * 1001 + "1], steps: [{id: x}]}",
+    ],
+)
+def test_repeats_do_not_fill_the_memory(bench: Bench, repeat: str) -> None:
+    assert refused(bench, f"{{repeat: {repeat}}}").rule == "INC-005"
+
+
+def test_a_repeat_until_something_holds_is_tried_a_hundred_times_at_most(bench: Bench) -> None:
+    until = "{entered: mass, below: 1 g}"
+    finding = refused(bench, f"{{id: dry, repeat: {{until: {until}, at_most: 101, steps: [{LOOK}]}}}}")
+    assert (finding.rule, "less than or equal to 100" in finding.message) == ("SCH-003", True)
