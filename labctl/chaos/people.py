@@ -77,6 +77,7 @@ class People:
     hits: Counter[str] = field(default_factory=Counter)
     asked: int = 0
     absent: bool = False
+    looked_s: float = 0.0
     works: list[Work] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -93,6 +94,9 @@ class People:
         """What somebody does now. True when all runs have ended, everything is cold, and nobody goes on."""
         while self.storms and now >= self.storms[0]:
             self._storm(self.storms.pop(0))
+        if now >= self.looked_s + AGAIN_S:
+            self.looked_s = now
+            self._clear_what_is_left()
         over = [self._see_to(work, now, faults) for work in self.works]
         return all(over) and not self.controller.busy()
 
@@ -125,15 +129,19 @@ class People:
             return True
         work.tried_s = now
         chambers = self.controller.state.chambers
-        tripped = [name for name in work.chambers if chambers[name].latched]
-        if tripped:
-            for name in tripped:
-                self._ask(work, "clear", chamber=name, reason="chaos")
-        elif run is not None:
+        if run is not None:
             self._ask(work, "start")
-        elif not any(chambers[name].custody for name in work.chambers):
+        elif not any(chambers[name].custody or chambers[name].latched for name in work.chambers):
             self._submit(work, work.run_id)
         return False
+
+    def _clear_what_is_left(self) -> None:
+        """What has tripped again, or in custody, after its run was cleared and reset keeps others waiting."""
+        state = self.controller.state
+        for name, chamber in state.chambers.items():
+            owner = state.runs.get(chamber.tripped_run or "")
+            if chamber.latched and not self.absent and (owner is None or owner.state == "IDLE"):
+                self._ask(self.works[0], "clear", chamber=name, reason="chaos")
 
     def _again(self, work: Work, run: RunState, now: float, faults: bool) -> bool:
         """Clear and reset what was aborted; begin another run while there is time, unless one was complete."""

@@ -244,6 +244,7 @@ def trial(
                 twin.faults.schedule(plain(f) for f in matter if f.get("run") == run)
 
         people = People(controller, journal, seed, setting.plans, storms, setting.last_run_s, begin)
+        observer.attended = not people.absent
         begin(None)
         _Eyes(twin, observer, names)
         if rehearsal.problems:

@@ -253,11 +253,14 @@ EACH_SECOND: EachSecond = {
 
 
 def everything_is_safe(o: Observer) -> str | None:
-    """Liveness: after the last fault everything came to an end: no run under way, cold, no heat, no current."""
+    """Liveness: after the last fault everything came to an end: no run under way, cold, no heat, no current.
+
+    Where nobody comes, a run may wait for ever for what only a person can clear.
+    """
     s = o.now
     if s is None:
         return None
-    alive = [run for run in o.states if run not in o.ended]
+    alive = [run for run in o.states if run not in o.ended and (o.attended or run not in o.waiting)]
     if alive:
         return f"{', '.join(alive)} never ended: {o.states[alive[0]]}"
     if s.heater_w > 0.0 or s.oven_w > 0.0 or s.cell_a != 0.0:

@@ -152,6 +152,7 @@ class Observer:
     ended_s: when a run of the furnace ended; blocked_s: when the exhaust was last blocked.
     deaf_now, deaf_s: roles whose wire or self is disturbed, and when it last was.
     blind: by (role, signal), since when nobody can know it. outcomes: by request, how many it has.
+    waiting: what runs say they wait for. attended: there are people.
     """
 
     bounds: Bounds
@@ -185,6 +186,8 @@ class Observer:
     requests: dict[str, float] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     spoken_s: float = 0.0
+    waiting: dict[str, str] = field(default_factory=dict)
+    attended: bool = True
     liveness_s: float | None = None
     checks: int = 0
     violations: list[Violation] = field(default_factory=list)
@@ -390,6 +393,7 @@ def _chamber_taken(o: Observer, word: Said) -> None:
 
 
 def _step_started(o: Observer, word: Said) -> None:
+    o.waiting.pop(word.stream, None)
     soak = o.bounds.steps.get(word.data["id"])
     if soak is not None:
         for target in soak.targets_c:
@@ -412,6 +416,10 @@ def _safe_started(o: Observer, word: Said) -> None:
         o.safe_s = word.t_s
 
 
+def _run_waits(o: Observer, word: Said) -> None:
+    o.waiting[word.stream] = word.data["for"]
+
+
 def _request(o: Observer, word: Said) -> None:
     o.outcomes[word.data["request"]] += 1
 
@@ -430,5 +438,6 @@ _FACTS: Mapping[str, Callable[[Observer, Said], None]] = {
     "step_started": _step_started,
     "run_ended": _run_ended,
     "safe_started": _safe_started,
+    "run_waits": _run_waits,
     "request": _request,
 }
