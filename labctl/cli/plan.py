@@ -16,7 +16,7 @@ from labctl.cli.stock import stock_of
 from labctl.cli.terminal import naming, print_json, print_table, say
 from labctl.cli.validate import checked, chosen_bench
 from labctl.errors import Finding, ValidationError
-from labctl.forecast import Forecast, StepForecast, forecast
+from labctl.forecast import Forecast, ForecastError, StepForecast, forecast
 from labctl.forecast.margins import Oxygen, Vapour
 from labctl.forecast.outlook import GasLeft, Moment, Outlook, Start, later, outlook
 from labctl.model.limits import limit
@@ -40,7 +40,11 @@ def main(arguments: Namespace) -> int:
     plan, findings = checked(arguments, bench)
     if plan is None:
         raise ValidationError(findings)
-    planned = forecast(bench, drivers(), plan)
+    try:
+        planned = forecast(bench, drivers(), plan)
+    except ForecastError:
+        print_briefly(findings)  # a warning of them may say why
+        raise
     now = datetime.fromtimestamp(utc_now_ms() / 1000.0).replace(second=0, microsecond=0)
     stock = stock_of(bench, arguments.bench)
     view = outlook(bench, plan, planned, stock, start=arguments.start, finish=arguments.finish, now=now)

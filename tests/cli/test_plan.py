@@ -85,6 +85,20 @@ def test_the_same_as_json(here: Path, labctl: Labctl) -> None:
     assert heat["end_c"] == pytest.approx(300.0, abs=3.0)
 
 
+def test_what_the_bench_has_no_power_for_is_refused_with_what_was_known_before(
+    here: Path, labctl: Labctl
+) -> None:
+    text = (here / "small" / "bench.yaml").read_text()
+    for strong, weak in (("full_power_w: 900", "full_power_w: 120"), ("_k_per_min: 170", "_k_per_min: 8")):
+        assert strong in text
+        text = text.replace(strong, weak)
+    (here / "small" / "bench.yaml").write_text(text)
+    code, out, said = labctl("plan", "short-furnace", "--bench", "small")
+    assert (code, out) == (3, "")
+    assert "20 K/min; tube rises by 8 K/min at full output" in said
+    assert "the simulated run is HELD" in said
+
+
 def test_a_time_that_is_none_is_refused(labctl: Labctl) -> None:
     for text in ("soon", "2026-13-01 09:00", "0001-01-01 00:00"):
         code, _, said = labctl("plan", "short-furnace", "--start", text)
