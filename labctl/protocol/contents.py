@@ -49,6 +49,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "C2O4": ("oxalate", "organic"),
     "CO3": ("carbonate",),
     "NH4": ("ammonium",),
+    "OC4H9": ("alkoxide",),
+    "OC3H7": ("alkoxide",),
+    "OC2H5": ("alkoxide",),
 }
 """Kinds by the ions that a formula is written with."""
 

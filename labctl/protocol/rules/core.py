@@ -8,17 +8,21 @@ from typing import Literal, NamedTuple, TypeVar
 
 from labctl.bench.schema import Bench, Chamber
 from labctl.protocol.chemistry import FormulaError, formula
+from labctl.protocol.contents import kinds_of
 from labctl.protocol.plan import (
     Cool,
+    Dispense,
     Heat,
     LeakCheck,
     Manual,
     Plan,
+    Portion,
     Purge,
     Requirement,
     Segment,
     Step,
     Substance,
+    Weigh,
 )
 from labctl.protocol.source import Path
 
@@ -173,9 +177,34 @@ def flows(plan: Plan) -> Iterator[Flow]:
             yield Flow(i, step, gas.instrument, gas.flow_sccm, ("steps", i, step.kind, "under", "flow"))
 
 
+def in_batch(plan: Plan) -> tuple[Substance, ...]:
+    """What is declared, and what steps weigh or dispense besides: a step that takes nitrate is as good as said so."""
+    declared = plan.contents or ()
+    known = {substance.name for substance in declared}
+    taken = {step.portion.reagent: step.portion for step in plan.steps if isinstance(step, Weigh | Dispense)}
+    return declared + tuple(_taken(portion) for name, portion in taken.items() if name not in known)
+
+
+def _taken(portion: Portion) -> Substance:
+    kinds = (*(kinds_of(portion.reagent) or ()), *(kinds_of(portion.formula) or ()))
+    mass = portion.amount if portion.unit == "g" else None
+    purity = 1.0 if portion.purity_wt_pct is None else portion.purity_wt_pct / 100.0
+    name = portion.reagent
+    return Substance(name=name, mass_g=mass, purity=purity, kinds=tuple(dict.fromkeys(kinds)))
+
+
+def place_of(plan: Plan, substance: Substance) -> Path:
+    """Where a substance is declared, or the step that takes it."""
+    for i, step in enumerate(plan.steps):
+        taken = isinstance(step, Weigh | Dispense) and step.portion.reagent == substance.name
+        if taken and substance not in (plan.contents or ()):
+            return ("steps", i, step.kind, "reagent")
+    return ("contents", substance.name)
+
+
 def having(plan: Plan, *kinds: str) -> list[Substance]:
-    """The declared substances that are of one of these kinds."""
-    return [s for s in plan.contents or () if set(kinds) & set(s.kinds)]
+    """The substances of the batch that are of one of these kinds."""
+    return [s for s in in_batch(plan) if set(kinds) & set(s.kinds)]
 
 
 def grams(substances: Iterable[Substance]) -> float | None:

@@ -13,6 +13,7 @@ from labctl.protocol.rules.core import (
     Number,
     atoms_in,
     having,
+    in_batch,
     number,
     rule,
     said,
@@ -230,7 +231,7 @@ def _preheated(plan: Plan, bench: Bench) -> Iterator[Hit]:
 def _polymer_percent(plan: Plan) -> float:
     """Polymer in the solids, by weight of what is declared; all of it where a mass is not."""
     polymers = having(plan, "polymer")
-    known = [s.mass_g for s in plan.contents or ()]
+    known = [s.mass_g for s in in_batch(plan)]
     if not polymers:
         return 0.0
     if any(mass is None for mass in known):

@@ -7,17 +7,23 @@ from collections.abc import Iterator, Mapping
 from labctl.bench.schema import Bench
 from labctl.protocol.chemistry import formula, molar_mass
 from labctl.protocol.plan import Plan, Substance
-from labctl.protocol.rules.core import Hit, Number, atoms_in, grams, having, number, rule, said
-from labctl.protocol.source import Path
+from labctl.protocol.rules.core import (
+    Hit,
+    Number,
+    atoms_in,
+    grams,
+    having,
+    in_batch,
+    number,
+    place_of,
+    rule,
+    said,
+)
 
 LITRE_PER_MOL = 24.465
 """Of an ideal gas at 25 degC and 1 atm."""
 SLOWLY = "slow drop portion little"
 HOOD = "hood fume"
-
-
-def _at(substance: Substance) -> Path:
-    return ("contents", substance.name)
 
 
 @rule(
@@ -37,7 +43,11 @@ def _foams(plan: Plan, bench: Bench) -> Iterator[Hit]:
     message = (
         f"{carbonates[0].name} and acid give off {gas_ml:.0f} mL of CO2, and no step says to add it slowly"
     )
-    yield Hit(_at(carbonates[0]), message, "say so in a step: `manual: {do: Add the carbonate slowly, ...}`")
+    yield Hit(
+        place_of(plan, carbonates[0]),
+        message,
+        "say so in a step: `manual: {do: Add the carbonate slowly, ...}`",
+    )
 
 
 def _carbon_dioxide_mol(carbonate: Substance) -> float:
@@ -90,7 +100,9 @@ def _dust(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for substance in having(plan, "vanadium pentoxide"):
         if not said(plan, HOOD):
             message = f"{substance.name} is toxic, and no step says that it is handled in the hood"
-            yield Hit(_at(substance), message, "confirm it: `manual: {do: ..., confirm: [hood on]}`")
+            yield Hit(
+                place_of(plan, substance), message, "confirm it: `manual: {do: ..., confirm: [hood on]}`"
+            )
 
 
 @rule(
@@ -103,7 +115,9 @@ def _hydrolyses(plan: Plan, bench: Bench) -> Iterator[Hit]:
         return
     for substance in having(plan, "alkoxide"):
         message = f"{substance.name} meets {plan.charge.water_g:g} g of water without a chelator"
-        yield Hit(_at(substance), message, "declare the chelator, or say in a step that it is added last")
+        yield Hit(
+            place_of(plan, substance), message, "declare the chelator, or say in a step that it is added last"
+        )
 
 
 @rule(
@@ -113,11 +127,11 @@ def _hydrolyses(plan: Plan, bench: Bench) -> Iterator[Hit]:
 )  # fmt: skip
 def _deflagrates(plan: Plan, bench: Bench) -> Iterator[Hit]:
     fuels = having(plan, "polymer", "oxalate")
-    mass = grams(plan.contents or ())
+    mass = grams(in_batch(plan))
     for oxidiser in having(plan, "oxidiser"):
         for fuel in fuels:
             most = number(bench, "MIX-005")
             message = f"{oxidiser.name} and {fuel.name} in one batch may deflagrate"
             hint = "use a carbonate, acetate or phosphate of the same metal"
-            yield Hit(_at(oxidiser), message, hint, kept=mass is None or mass > most)
+            yield Hit(place_of(plan, oxidiser), message, hint, kept=mass is None or mass > most)
             break

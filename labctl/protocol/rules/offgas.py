@@ -9,7 +9,19 @@ from labctl.bench.schema import Bench, Chamber
 from labctl.model.limits import limit
 from labctl.protocol.estimates import NITROGEN_OXYGEN_PPM, UNRAMPED_K_PER_MIN
 from labctl.protocol.plan import Heat, Plan, Purge, Unload
-from labctl.protocol.rules.core import Hit, Number, flows, having, number, rule, said, steps, top_c, tube_of
+from labctl.protocol.rules.core import (
+    Hit,
+    Number,
+    flows,
+    having,
+    number,
+    place_of,
+    rule,
+    said,
+    steps,
+    top_c,
+    tube_of,
+)
 
 OXYGEN_HOT_PPM = 20.0
 """Expected at most above 400 degC: six hours of 200 sccm at 100 ppm carry 27 % of what oxidises a gram's V(III)."""
@@ -115,4 +127,4 @@ def _ammonia(plan: Plan, bench: Bench) -> Iterator[Hit]:
     for substance in having(plan, "ammonium"):
         if any(True for _ in steps(plan, Heat)) and not said(plan, SCRUBBED):
             message = f"{substance.name} gives off ammonia, and no step says that it is scrubbed"
-            yield Hit(("contents", substance.name), message, "confirm it: `confirm: [ammonia trap filled]`")
+            yield Hit(place_of(plan, substance), message, "confirm it: `confirm: [ammonia trap filled]`")
