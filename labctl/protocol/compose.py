@@ -17,7 +17,7 @@ import yaml
 from labctl.errors import Finding, ValidationError
 from labctl.protocol.diagnosis import nearest
 from labctl.protocol.library import based_on, known
-from labctl.protocol.schema import KINDS
+from labctl.protocol.schema import AWAITED, KINDS
 from labctl.protocol.source import Document, read
 from labctl.protocol.tree import Node, felled, grown, plain, size
 
@@ -26,6 +26,8 @@ MOST_STEPS, MOST_VALUES = 1000, 100_000
 """Of a whole protocol: parts in parts and repeats in repeats would else fill the memory (assumed)."""
 PART_KEYS = ("part", "title", "parameters", "roles", "steps")
 INCLUDE_KEYS = ("include", "as", "before", "after")
+SORTS = (*KINDS, *AWAITED, "repeat", "parallel")
+"""What a step may be: one of these."""
 CHANGE_KEYS = ("remove", "before", "after")
 """What only a step of an extending protocol may say: that it goes, or where it comes in."""
 
@@ -220,54 +222,81 @@ def _changed(steps: list[Node], changes: list[Node]) -> list[Node]:
     findings: list[Finding] = []
     last: str | None = None
     for change in changes:
-        name = change.text("id")
-        if name is None:
-            findings.append(
-                finding("SCH-002", change, "'id' is missing: which step is changed, or comes in?")
-            )
-            continue
-        ids = [step.text("id") for step in steps]
-        before, after = change.text("before"), change.text("after")
-        new = change.having(**dict.fromkeys(CHANGE_KEYS))
-        place = before or after
-        if place is not None and place not in ids:
-            where = change.content["before" if before else "after"]
-            known = [each for each in ids if each]
-            findings.append(finding("EXT-001", where, f"there is no step {place!r}", nearest(place, known)))
-        elif place is not None and name in ids:
-            message = f"step {name!r} is there already; a change stays where the step is"
-            findings.append(finding("EXT-002", change, message, "take `before` or `after` away"))
-        elif place is not None:
-            steps.insert(ids.index(place) + (0 if before else 1), new)
-        elif name not in ids:
-            if last is not None:
-                if last in ids:  # else its own place was not found, and that was said
-                    steps.insert(ids.index(last) + 1, new)
-            else:
-                hint = nearest(name, [each for each in ids if each])
-                message = f"there is no step {name!r} to change; a new one says `before:` or `after:`"
-                findings.append(finding("EXT-001", change.content["id"], message, hint))
-                continue
-        elif (remove := change.get("remove")) is not None:
-            if remove.content is not True or len(change.content) > 2:
-                findings.append(
-                    finding("EXT-002", remove, "write `{id: ..., remove: true}`, and nothing else")
-                )
-            del steps[ids.index(name)]
-            continue
-        else:
-            index = ids.index(name)
-            steps[index] = _step_changed(steps[index], new)
-        last = name if place is not None else None
+        try:
+            steps, last = _one_changed(steps, change, last)
+        except ValidationError as error:
+            findings += error.findings
+            last = change.text("id") if change.get("before") or change.get("after") else None
     if findings:
         raise ValidationError(findings)
     return steps
 
 
+def _one_changed(steps: list[Node], change: Node, last: str | None) -> tuple[list[Node], str | None]:
+    """Steps after one change, and the id of the step that it brought in, if it did.
+
+    last: what came in just before, behind which another new step comes.
+    """
+    name = change.text("id")
+    if name is None:
+        raise refused("SCH-002", change, "'id' is missing: which step is changed, or comes in?")
+    ids = [step.text("id") for step in steps]
+    new = change.having(**dict.fromkeys(CHANGE_KEYS))
+    place = change.get("before") or change.get("after")
+    if place is not None:
+        if name in ids:
+            message = f"step {name!r} is there already; a change stays where the step is"
+            raise refused("EXT-002", change, message, "take `before` or `after` away")
+        if place.content not in ids:
+            near = nearest(place.content, [each for each in ids if each])
+            raise refused("EXT-001", place, f"there is no step {place.content!r}", near)
+        index = ids.index(place.content) + (change.get("before") is None)
+        return [*steps[:index], new, *steps[index:]], name
+    if name in ids:
+        index = ids.index(name)
+        kept = [] if _goes(change) else [_step_changed(steps[index], new)]
+        return [*steps[:index], *kept, *steps[index + 1 :]], None
+    for index, step in enumerate(steps):
+        if name in ids_in(step):
+            return [*steps[:index], _changed_inside(step, name, change), *steps[index + 1 :]], None
+    if last is not None:
+        index = (
+            ids.index(last) + 1 if last in ids else len(ids)
+        )  # that its place is not there was said before
+        return [*steps[:index], new, *steps[index:]], name
+    near = nearest(name, [each for each in ids if each])
+    message = f"there is no step {name!r} to change; a new one says `before:` or `after:`"
+    raise refused("EXT-001", change.content["id"], message, near)
+
+
+def _goes(change: Node) -> bool:
+    """Whether a change takes its step away."""
+    remove = change.get("remove")
+    if remove is not None and (remove.content is not True or len(change.content) > 2):
+        raise refused("EXT-002", remove, "write `{id: ..., remove: true}`, and nothing else")
+    return remove is not None
+
+
+def _changed_inside(step: Node, name: str, change: Node) -> Node:
+    """A block with a step inside it changed."""
+
+    def body(steps: Node) -> Node:
+        inside = steps.items() and name in ids_in(steps)
+        return replace(steps, content=_one_changed(steps.items(), change, None)[0]) if inside else steps
+
+    repeat, parallel = step.get("repeat"), step.get("parallel")
+    if repeat is not None and (steps := repeat.get("steps")) is not None:
+        return step.having(repeat=repeat.having(steps=body(steps)))
+    if parallel is not None and isinstance(parallel.content, dict):
+        lanes = {key: body(lane) for key, lane in parallel.content.items()}
+        return step.having(parallel=replace(parallel, content=lanes))
+    return step
+
+
 def _step_changed(step: Node, change: Node) -> Node:
     """A step changed key by key; another kind takes the place of the old one."""
-    kinds = [key for key in change.content if key in KINDS]
-    other = {key: None for key in step.content if key in KINDS and kinds and key not in kinds}
+    kinds = [key for key in change.content if key in SORTS]
+    other = {key: None for key in step.content if key in SORTS and kinds and key not in kinds}
     return _merged(step.having(**other), change)
 
 

@@ -7,7 +7,7 @@ import pytest
 from labctl.bench.schema import Bench
 from labctl.errors import Finding
 from labctl.protocol.compose import whole_text
-from labctl.protocol.plan import Heat, Plan
+from labctl.protocol.plan import Heat, Manual, Plan, Wait
 from labctl.protocol.source import read
 from labctl.protocol.validation import check
 
@@ -74,11 +74,12 @@ steps:
   - {id: dry, heat: {to: 90 degC, checkpoint: null}}
   - {id: look, after: dry, manual: {do: Look at it}}
   - {id: look-again, manual: {do: Look again}}
+  - {id: look-once-more, manual: {do: Look once more}}
   - {id: weigh-it, remove: true}
 """
     plan = planned(bench_of, text, bench)
     assert (plan.protocol, plan.title) == ("mine", "The base")
-    assert [step.id for step in plan.steps] == ["load", "dry", "look", "look-again"]
+    assert [step.id for step in plan.steps] == ["load", "dry", "look", "look-again", "look-once-more"]
     segment = heat(plan).segments[0]
     assert (segment.target_c, segment.hold_s, heat(plan).checkpoints) == (90.0, 1200.0, ())
     assert [f.rule for f in validated(bench_of, text, bench, hold="3 h")[1]] == ["PAR-003"]
@@ -88,6 +89,37 @@ def test_another_kind_takes_the_place_of_the_old_one(bench_of: Path, bench: Benc
     text = "protocol: mine\nextends: base\nsteps:\n  - {id: dry, manual: {do: Leave it in the sun}}\n"
     plan = planned(bench_of, text, bench)
     assert plan.step("dry").kind == "manual"
+
+
+def test_steps_inside_repeats_and_branches_are_changed_too(bench_of: Path, bench: Bench) -> None:
+    (bench_of / "nested.yaml").write_text("""\
+protocol: nested
+roles: {oven: oven}
+steps:
+  - repeat:
+      times: 2
+      steps:
+        - {id: look, manual: {do: Look}}
+        - {id: gone, manual: {do: Leave}}
+  - parallel:
+      one: [{id: heat, heat: {with: oven, to: 60 degC, hold: 1 h, band: 3 K}}]
+      other: [{repeat: {times: 1, steps: [{id: deep, wait: {for: 1 h}}]}}]
+""")
+    text = """\
+protocol: mine
+extends: nested
+steps:
+  - {id: look, manual: {do: Look well}}
+  - {id: gone, remove: true}
+  - {id: heat, heat: {to: 70 degC}}
+  - {id: deep, wait: {for: 2 h}}
+"""
+    plan = planned(bench_of, text, bench)
+    assert [step.id for step in plan.steps] == ["look-1", "look-2", "heat", "deep-1"]
+    look, deep = plan.step("look-2"), plan.step("deep-1")
+    assert isinstance(look, Manual)
+    assert isinstance(deep, Wait)
+    assert (look.do, heat(plan, "heat").segments[0].target_c, deep.duration_s) == ("Look well", 70.0, 7200.0)
 
 
 def test_a_part_brings_its_steps_roles_and_parameters(bench_of: Path, bench: Bench) -> None:
