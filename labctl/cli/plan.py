@@ -69,8 +69,12 @@ def facts(bench: Bench, planned: Forecast, view: Outlook) -> Iterator[tuple[str,
     wanted = f"{len(view.moments)} moments" if len(view.moments) != 1 else "1 moment"
     yield "people", f"{wanted}, {view.outside or 'none'} {UNSTAFFED} ({hours})"
     yield "best start", _best(view.best, len(view.moments))
-    if view.latest is not None:
-        yield "latest start", f"{day_and_time(view.latest)}, to end {day_and_time(view.end)}{_staffed(view)}"
+    if view.latest is not None and view.finish is not None:
+        late = "; THIS START IS TOO LATE" if view.late else ""
+        yield (
+            "latest start",
+            f"{day_and_time(view.latest)}, to end by {day_and_time(view.finish)}{_staffed(view)}{late}",
+        )
     for gas in view.gas:
         yield gas.supply, _gas(gas)
     yield "energy", f"{planned.energy_kwh:.1f} kWh"

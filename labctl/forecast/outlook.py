@@ -130,12 +130,18 @@ class Outlook:
     end: datetime
     moments: tuple[Moment, ...]
     best: Start
+    finish: datetime | None
     latest: datetime | None
     latest_staffed: datetime | None
     gas: tuple[GasLeft, ...]
     cost: Cost | None
     lost: Mapping[str, Mapping[str, str]]
     stays: tuple[Stay, ...]
+
+    @property
+    def late(self) -> bool:
+        """It ends after it is to."""
+        return self.finish is not None and self.end > self.finish
 
     @property
     def outside(self) -> int:
@@ -164,6 +170,7 @@ def outlook(
         end=later(start, planned.duration_s),
         moments=tuple(moments(planned, start, hours)),
         best=best_start(planned, search_from, hours),
+        finish=finish,
         latest=latest,
         latest_staffed=latest and _latest_staffed(planned, latest, hours),
         gas=tuple(_gas_left(bench, planned, stock)),

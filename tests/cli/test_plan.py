@@ -11,14 +11,19 @@ from typing import Any
 
 import pytest
 
+from labctl.bench.discovery import drivers
 from labctl.bench.loader import find_bench, load_bench
 from labctl.cli.attach import tell_plan
 from labctl.cli.stock import remaining_l, stock_of
-from labctl.engine.state import RunState, StepState
-from labctl.forecast import Forecast
+from labctl.engine.state import RunState, StepState, empty
+from labctl.forecast import Forecast, Rehearsal, forecast
 from labctl.forecast.margins import Margins
-from labctl.forecast.outlook import Stock
+from labctl.forecast.outlook import Stock, outlook
+from labctl.protocol.plan import canonical
 from labctl.protocol.validation import check
+from labctl.runtime.clock import VirtualClock
+from labctl.runtime.record import InStore
+from labctl.store import Store
 from tests.commandline import Labctl
 
 SITE = """\
@@ -143,6 +148,32 @@ def test_a_run_under_way_still_takes_what_its_steps_take_that_are_not_over() -> 
     run = RunState("run-1", plan.plan_hash, "RUNNING", done={"purge": {}}, active={"preheat": begun})
     after_2_h = remaining_l(plan, forecast, run, 1000.0 + 7200.0)
     assert after_2_h == {"nitrogen": pytest.approx(0.2 * 60.0 * (6.0 + 7.5 + 7.5))}
+
+
+def test_a_run_in_the_memory_of_a_bench_takes_its_gas_before_the_next(here: Path) -> None:
+    """Used by now, and still to be used, are what it was forecast to take."""
+    bench = load_bench(here / "small")
+    plan, _ = check("short-furnace", {}, bench)
+    assert plan is not None
+    planned = forecast(bench, drivers(), plan)
+    clock = VirtualClock()
+    with Store.create(
+        here / "small" / "labctl.db", bench=bench.bench, bench_yaml="", simulated=True
+    ) as store:
+        document = store.put_document("plan", canonical(plan.model_dump(mode="json")))
+        record = InStore(store, clock, empty(bench.chambers))
+        with Rehearsal(bench, drivers(), plan, seed=None, record=record, clock=clock) as rehearsal:
+            rehearsal.submit("run-1", {"simulated": True, "plan_document": document}, planned.to_json())
+            rehearsal.controller.run(lambda: clock.now() > 900.0)
+    stock = stock_of(bench, here / "small")
+    used_l = 1000.0 - stock.held_l["nitrogen-cylinder"]
+    assert used_l > 2.0
+    (take,) = stock.takes
+    assert take.run_id == "run-1"
+    # the last bit flows while somebody opens the tube, and is no step's own
+    assert used_l + take.litres["nitrogen"] == pytest.approx(planned.nitrogen_l, rel=0.15)
+    view = outlook(bench, plan, planned, stock, start=None, finish=None, now=datetime(2026, 1, 5, 9))
+    assert view.gas[0].others_l == {"run-1": take.litres["nitrogen"]}
 
 
 def test_a_simulated_run_leaves_its_cylinder_as_it_used_it(here: Path, labctl: Labctl) -> None:

@@ -83,6 +83,9 @@ def test_the_latest_start_for_an_end_counts_back_and_asks_for_people_too(bench: 
     assert view.end == finish
     assert view.outside == 2  # begun on Thursday at 6, and wanted at 20
     assert view.latest_staffed == datetime(2026, 1, 7, 18)
+    assert not view.late
+    both = look(bench, forecast_of(14.0), start=finish - timedelta(hours=29), finish=finish)
+    assert (both.late, both.latest) == (True, view.latest)
 
 
 def test_what_others_still_take_is_not_there_for_this_plan(bench: Bench) -> None:
