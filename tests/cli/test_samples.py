@@ -102,6 +102,13 @@ def test_one_view_shows_the_chain_from_the_bottle_to_the_life_of_the_cell(
     assert (depths[0], depths[-1]) == (0, 6)
 
 
+def test_the_report_says_what_was_weighed_and_dispensed(bench: Path) -> None:
+    (report,) = (bench / "reports").glob("*.html")
+    text = report.read_text(encoding="utf-8")
+    section = text[text.index("<h2>Weighed and dispensed</h2>") :]
+    assert all(what in section for what in ("Na2CO3", "lot L-77", "5.0000 mL", "balance", "pump"))
+
+
 def test_bottles_powders_and_results_are_told_by_hand(labctl: Labctl, empty: Path) -> None:
     at = ("--bench", str(empty), "--by", "ann")
     assert labctl("samples", "add", "b/na2co3", "bottle", "--formula", "Na2CO3", "--lot", "X1", "--purity",

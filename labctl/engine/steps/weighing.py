@@ -201,16 +201,19 @@ def _is_still_tared(scan: Scan, state: StepState, step: Weigh, rig: Rig) -> bool
 
 
 def dispense(scan: Scan, run: RunState, state: StepState, step: Dispense, rig: Rig) -> None:
-    """Wait for a cool plate, pump, see the whole volume counted, stop; a step that was held pumps the rest."""
+    """Wait for a cool plate and a hood that draws, pump, see the whole volume counted, stop.
+
+    A step that was held pumps the rest.
+    """
     match state.phase:
         case "enter" | "cool":
-            why = _too_warm(scan, step, rig)
-            if why is None:
+            missing = _missing(scan, step, rig)
+            if missing is None:
                 _start(scan, run, state, step, rig)
             elif state.phase == "enter":
                 scan.phase(run, state, "cool")
             elif scan.now - state.phase_s >= limit("permissive_told") and not state.data.get("waits_for"):
-                told = {"id": step.id, "waits_for": ["flammable_plate"], "why": why}
+                told = {"id": step.id, "waits_for": [missing[0]], "why": missing[1]}
                 scan.emit("step_waits", told, run.run_id)
         case "start":
             if confirmed(scan, rig, state):
@@ -226,15 +229,20 @@ def dispense(scan: Scan, run: RunState, state: StepState, step: Dispense, rig: R
         procedure.fault(scan, run.run_id, reason, hold="maintain")
 
 
-def _too_warm(scan: Scan, step: Dispense, rig: Rig) -> str | None:
-    """Why no flammable liquid may come into the vessel now; None when it may."""
-    if not step.flammable or rig.heater is None:
+def _missing(scan: Scan, step: Dispense, rig: Rig) -> tuple[str, str] | None:
+    """What keeps a flammable liquid out of the vessel now, and why; None when it may come."""
+    if not step.flammable:
+        return None
+    if "extraction" in rig.io and scan.told(rig, "extraction") != 1.0:
+        return "extraction", f"{rig.io['extraction'][0]} does not tell that the hood draws"
+    if rig.heater is None:
         return None
     plate = scan.good(rig, rig.heater, "temperature")
     if plate is None:
-        return f"no good temperature from {rig.heater}"
+        return "flammable_plate", f"no good temperature from {rig.heater}"
     if plate >= limit("flammable_plate"):
-        return f"{rig.heater} is at {plate:.0f} degC, above {limit('flammable_plate'):g} degC"
+        why = f"{rig.heater} is at {plate:.0f} degC, not below {limit('flammable_plate'):g} degC"
+        return "flammable_plate", why
     return None
 
 

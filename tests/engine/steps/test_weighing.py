@@ -243,6 +243,25 @@ def test_nothing_flammable_is_dispensed_onto_a_warm_plate() -> None:
         assert plate.plate_c < 40.0
 
 
+def test_nothing_flammable_is_dispensed_while_the_hood_does_not_draw() -> None:
+    with pot(THF) as bench:
+        fault(bench, "io", "contact_open", contact="extraction")
+        bench.until(lambda: any(e.kind == "step_waits" for e in bench.events), within_h=0.1)
+        told = next(e.data for e in bench.events if e.kind == "step_waits")
+        assert told["waits_for"] == ["extraction"]
+        assert bench.twin.truth()["syringe"]["poured_ml"] == 0.0
+        bench.twin.faults.clear()
+        assert bench.finish() == "COMPLETE"
+
+
+def test_water_is_dispensed_onto_a_warm_plate() -> None:
+    water = "  - {id: thf, dispense: {with: pump, reagent: H2O, volume: 2 mL, rate: 20 mL/min}}\n"
+    with pot(water) as bench:
+        plate: Any = bench.twin.plant.chambers["vessel"]
+        plate.plate_c, plate._resting = 80.0, False
+        assert bench.finish() == "COMPLETE"
+
+
 def test_the_safe_state_of_a_vessel_stops_its_pump() -> None:
     with pot(THF) as bench:
         bench.until(lambda: phase(bench, "thf", "pump"))
