@@ -12,7 +12,7 @@ from labctl.bench.api import DriverEntry
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
 from labctl.bench.schema import Bench, Chamber
-from labctl.chaos.judge.observer import Bounds, Soak
+from labctl.chaos.judge.told import Bounds, Soak
 from labctl.chaos.judge.wire import DECODERS, Decoder
 from labctl.chaos.schedule import KINDS, PERSON
 from labctl.protocol.plan import Heat, Plan

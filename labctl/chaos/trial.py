@@ -9,7 +9,8 @@ from functools import reduce
 from typing import Any
 
 from labctl.chaos.judge.invariants import INVARIANTS
-from labctl.chaos.judge.observer import Observer, Said, Sample, Seen, Violation
+from labctl.chaos.judge.observer import Observer
+from labctl.chaos.judge.told import Said, Sample, Seen, Violation
 from labctl.chaos.judge.wire import Decoder
 from labctl.chaos.people import People
 from labctl.chaos.schedule import PERSON, between, schedule

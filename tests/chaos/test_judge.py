@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from labctl.chaos.judge.invariants import INVARIANTS
-from labctl.chaos.judge.observer import Bounds, Observer, Said, Sample, Seen, Soak
+from labctl.chaos.judge.observer import Observer
+from labctl.chaos.judge.told import Bounds, Said, Sample, Seen, Soak
 from labctl.chaos.judge.wire import Asked
 
 CALM = Sample(

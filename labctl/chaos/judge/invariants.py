@@ -27,11 +27,13 @@ from labctl.chaos.judge.numbers import (
     T_OPEN_C,
     TOLERANCE_K,
     UNSETTLED_S,
+    WARM_UP_S,
     WITNESS_K,
     WITNESS_S,
 )
-from labctl.chaos.judge.observer import AtEnd, EachSecond, Invariants, Observer, Sample
+from labctl.chaos.judge.observer import AtEnd, EachSecond, Invariants, Observer
 from labctl.chaos.judge.said import ON_TELEMETRY, ON_WORD
+from labctl.chaos.judge.told import Sample
 
 ACTING = frozenset({"PAUSING", "HOLDING", "RESTARTING", "STOPPING", "ABORTING"})
 GOING = frozenset({"RUNNING", "RESTARTING"})
@@ -200,13 +202,15 @@ def open_sensor_heats_not(o: Observer, s: Sample) -> str | None:
 def oxygen_heats_not(o: Observer, s: Sample) -> str | None:
     """No heat in more than 1000 ppm of oxygen for longer than an analyser and two scans take to see it.
 
-    A controller locked at its panel refuses to be switched off, and one that lost its line falls back by its own ramp.
+    Not while the analyser is disturbed, or warms up after that: then nobody can see it. A controller locked at its
+    panel refuses to be switched off, and one that lost its line falls back by its own ramp.
     """
     rich = s.heater_w > 0.0 and s.oxygen_ppm > 1.5 * OXYGEN_TRIP_PPM and s.tube_c > T_INERT_C
-    excused = rich and (
-        any(role == "analyser" for role, _ in s.acting) or o.acts("furnace", "local_lock") or _forced(o, s)
-    )
-    lasted = o.lasting("oxygen", rich and not excused)
+    if rich:
+        blind = any(role == "analyser" for role, _ in s.acting)
+        blind = blind or s.t_s - o.restarted_s.get("analyser", -WARM_UP_S) < WARM_UP_S
+        rich = not (blind or o.acts("furnace", "local_lock") or _forced(o, s))
+    lasted = o.lasting("oxygen", rich)
     return (
         f"{s.oxygen_ppm:.0f} ppm oxygen at {s.tube_c:.0f} degC with {s.heater_w:.0f} W"
         if lasted > ANALYSER_S

@@ -30,6 +30,8 @@ PURGE_VOLUMES = 8.0
 STUCK_S = 60.0
 ANALYSER_S = 20.0
 """Read every 5 s; twice before it acts; and what a zirconia cell lags (assumed)."""
+WARM_UP_S = 330.0
+"""A zirconia cell that lost its power warms up for 5 min (assumed), and reads nothing meanwhile; and a read more."""
 CELL_S = 15.0
 """Two scans of cycling, 5 s each, and a command."""
 UNSETTLED_S = 15.0

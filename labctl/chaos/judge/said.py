@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from labctl.chaos.judge.numbers import CREDIT_S, LATE_S
-from labctl.chaos.judge.observer import ANY, Observer, OnTelemetry, OnWord, Said, Seen
+from labctl.chaos.judge.observer import Observer, OnTelemetry, OnWord
+from labctl.chaos.judge.told import ANY, Said, Seen
 
 TABLE: Mapping[str, frozenset[str]] = {
     "IDLE": frozenset({"RUNNING"}),
