@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from pydantic import ValidationError as SchemaError
+
 from labctl.bench.schema import Bench
 from labctl.errors import Finding, UsageError, ValidationError
 from labctl.protocol.binding import bind
@@ -62,7 +64,9 @@ def check_text(
     protocol, found = written(filled)
     findings += found
     plan = None
-    if protocol is not None:
+    if protocol is None:
+        findings += _besides(filled, resolved, bench)
+    else:
         findings += _asides(document, protocol, resolved, filled, expanded.used, bench)
         plan, found = bind(protocol, document, resolved, bench)
         findings += found
@@ -74,6 +78,32 @@ def check_text(
             findings += _judged_the_other_way(plan, bench, document, findings)
     findings.sort(key=lambda f: (_ORDER[f.severity], f.line or 0, f.column or 0))
     return (None if any(f.severity == "error" for f in findings) else plan), findings
+
+
+def _besides(filled: Filled, resolved: Resolved, bench: Bench) -> list[Finding]:
+    """What is wrong with the roles of steps that can be read, beside others that cannot be."""
+    data = filled.document.data
+    steps = data.get("steps") if isinstance(data, dict) else None
+    if not isinstance(steps, list):
+        return []
+    try:
+        WrittenProtocol.model_validate(data)
+    except SchemaError as error:
+        places = [tuple(each["loc"]) for each in error.errors(include_url=False, include_input=False)]
+        broken = {place[1] for place in places if place[0] == "steps" and len(place) > 1}
+        sound = [i for i in range(len(steps)) if i not in broken]
+        if all(place[0] == "steps" for place in places) and sound:
+            return _roles(reordered(filled.document, sound), resolved, bench)
+    return []
+
+
+def _roles(document: Document, resolved: Resolved, bench: Bench) -> list[Finding]:
+    try:
+        protocol = WrittenProtocol.model_validate(document.data)
+    except SchemaError:
+        return []
+    _, found = bind(protocol, document, resolved, bench)
+    return [f for f in found if f.rule.startswith(("ROLE-", "BIND-"))]
 
 
 def load_plan(

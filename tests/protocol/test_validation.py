@@ -68,6 +68,11 @@ def test_several_mistakes_are_found_at_once(findings: Check) -> None:
     assert {f.rule for f in found} == {"QTY-001", "SCH-001", "PAR-001", "PAR-003"}
 
 
+def test_a_step_that_cannot_be_read_hides_no_role_that_nothing_plays(findings: Check) -> None:
+    found = findings(("speed: 500 rpm", "speed: 500"), ("with: oven", "with: ovne"))
+    assert [(f.rule, f.line) for f in found] == [("QTY-001", 35), ("ROLE-001", 39)]
+
+
 def test_a_parameter_outside_its_bounds_is_refused(findings: Check) -> None:
     finding = the(findings(pyrolysis_temperature="950 degC"), "PAR-003")
     assert finding.message == "parameter 'pyrolysis_temperature' is 950 degC, and must be at most 900 degC"
