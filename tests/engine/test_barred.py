@@ -70,3 +70,14 @@ def test_a_held_run_does_not_heat_again_with_a_barred_instrument() -> None:
     assert hands.ask("restart") == (f"refused: {WHY}", False)
     assert hands.run.state == "HELD"
     assert hands.ask("stop")[1]
+
+
+def test_what_is_barred_before_a_step_heats_keeps_it_from_heating() -> None:
+    hands = Hands(purge(timeout_s=1e5), inert())
+    hands.values["oxygen.oxygen"] = 5.0
+    hands.start()
+    hands.phase("heat", "permissives", 3000.0)
+    hands.context = replace(hands.context, barred={"furnace": "furnace: the audit failed"})
+    hands.go(100.0)
+    assert hands.sent("heat") == []
+    assert hands.step("heat").data["waits_for"] == ["audit"]

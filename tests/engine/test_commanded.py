@@ -368,3 +368,15 @@ def test_a_furnace_that_lost_its_lease_in_silence_was_not_reset() -> None:
     flags(hands)
     hands.go(60.0)
     assert hands.tube.unaudited == ()
+
+
+def test_a_furnace_that_was_out_of_its_lease_before_it_was_to_heat_was_not_reset() -> None:
+    hands = Hands(purge(timeout_s=1e5), inert())
+    hands.values["oxygen.oxygen"] = 5.0
+    flags(hands, remote_fail=1.0)
+    hands.start()
+    hands.phase("heat", "ramp", 3000.0)
+    hands.scan()
+    flags(hands)
+    hands.go(5.0)
+    assert trips(hands) == []

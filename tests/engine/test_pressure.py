@@ -252,3 +252,21 @@ def test_no_heat_is_begun_while_the_pressure_cannot_be_read() -> None:
     assert hands.run.state == "RUNNING"
     hands.quality.clear()
     hands.phase("heat", "ramp", 30.0)
+
+
+def test_an_alarm_that_somebody_acknowledged_sounds_again_when_its_trip_is_due() -> None:
+    hands = hot()
+    squeeze(hands, 0.101 / 200.0, 8.0)
+    assert "the ramp stops" in hands.state.alarms["tube/tube_pressure"]["message"]
+    assert hands.ask("ack", None, alarm="tube/tube_pressure")[1]
+    assert hands.state.alarms["tube/tube_pressure"]["state"] == "ACKED"
+    squeeze(hands, 0.201 / 200.0, 2.0)
+    assert hands.state.alarms["tube/tube_pressure"]["state"] == "UNACK"
+    assert "nitrogen stepped down" in hands.state.alarms["tube/tube_pressure"]["message"]
+
+
+def test_an_analyser_that_has_nothing_to_say_shows_no_crack() -> None:
+    hands = hot()
+    hands.values["oxygen.oxygen"], hands.quality["oxygen.oxygen"] = 209_500.0, BAD
+    hands.go(60.0)
+    assert trips(hands) == []

@@ -374,3 +374,11 @@ def test_an_e_stop_that_cannot_be_read_holds_the_run_warm() -> None:
     hands.go(3.0)
     assert trips(hands) == ["estop_contact"]
     assert (hands.run.hold, hands.tube.latched) == ("maintain", ())
+
+
+def test_a_cold_tube_may_be_open() -> None:
+    hands = wired()
+    hands.start()
+    hands.values["io.door"] = 0.0
+    hands.go(60.0)
+    assert trips(hands) == [] == raised(hands)

@@ -585,3 +585,13 @@ def test_a_heater_that_a_hand_turns_on_while_its_run_cools_holds_the_run_and_is_
     assert hands.run.state in ("HOLDING", "HELD")
     assert "heats at 40 %, and labctl did not ask it to" in (hands.run.reason or "")
     assert len(hands.sent("heat_off")) > before
+
+
+def test_a_furnace_without_a_dead_man_is_told_once() -> None:
+    hands = hot()
+    rig = replace(hands.context.rigs["tube"], lease_s=None)
+    hands.context = replace(hands.context, rigs={**hands.context.rigs, "tube": rig})
+    renewed = len([c for c in hands.commands if c.renewal])
+    hands.go(60.0)
+    assert len([c for c in hands.commands if c.renewal]) == renewed
+    assert hands.tube.lease is not None
