@@ -72,7 +72,7 @@ def _say_failure(report: Report, failure: Failure, where: str) -> None:
     if failure.minimal:
         say("The smallest schedule that does it. Kept in FILE, it is replayed to the same head by")
     else:
-        say("Its schedule, not minimised. It is replayed to the same head by")
+        say("It is replayed to the same head, and its schedule minimised, by")
     again = f"--seeds 1 --seed {failure.seed}{where}"
     say(f"    labctl chaos {again} --faults FILE" if failure.minimal else f"    labctl chaos {again}")
     if failure.minimal:
