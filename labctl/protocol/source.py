@@ -91,9 +91,7 @@ def read(content: str | bytes, name: str) -> Document:
     try:
         reader.build(yaml.parse(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(str(p) for p in (error.context, error.problem) if p)
-        raise _refused("YAML-001", f"not YAML: {what}", name, _mark(mark)) from None
+        raise _refused("YAML-001", *_in_plain_words(error, name)) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position] if isinstance(error.position, int) else ""
         raise _refused("YAML-001", f"not YAML: {error.reason}", name, _end(before)) from None
@@ -109,6 +107,44 @@ def scalar(text: str) -> str | int | float | bool | None:
     if _FLOAT.fullmatch(text):
         return float(text)
     return text
+
+
+_IN_WORDS: Mapping[str, tuple[str, str | None]] = {
+    "',' or ']'": ("a list is not closed", "a `]` or a `,` is missing before this place"),
+    "',' or '}'": ("a block in braces is not closed", "a `}` or a `,` is missing before this place"),
+    "cannot start any token": (
+        "nothing may begin with this character",
+        "indent with spaces; put text in quotes",
+    ),
+    "tab character": ("a tab stands in the indentation", "indent with spaces"),
+    "expected key": ("this line fits none of the blocks around it", "indent it like its neighbours"),
+    "expected '-'": (
+        "this line fits none of the lists around it",
+        "indent it like its neighbours, and begin with `- `",
+    ),
+    "mapping values are not": (
+        "a `: ` stands where no value may",
+        "put text with a colon in quotes; mind the indentation",
+    ),
+    "sequence entries are not": ("a `- ` stands where no list may", "put the list on lines of its own"),
+    "expected ':'": ("a key has no `:` after it", "write `key: value`"),
+    "end of stream": ("a quote is never closed", "close it where the text ends"),
+    "document indicator": ("a quote or bracket is never closed", "close it where it ends"),
+    "document start": ("something stands after the end", "is there a bracket too many?"),
+    "escape character": ("an escape that YAML does not know", "write it in single quotes: '...'"),
+}
+"""What the parser says, and the same for people who never saw one: what is wrong, and what to write."""
+
+
+def _in_plain_words(error: Any, name: str) -> tuple[str, str, tuple[int, int], str | None]:
+    """What is wrong, the file, the place, and what to do, of a complaint of the parser."""
+    problem, mark = str(error.problem), error.problem_mark or error.context_mark
+    said, hint = next((told for part, told in _IN_WORDS.items() if part in problem), (problem, None))
+    message = f"not YAML: {said}"
+    began = error.context_mark
+    if began is not None and mark is not None and began.line != mark.line:
+        message += f"; it begins at line {began.line + 1}"
+    return message, name, _mark(mark), hint
 
 
 class _Reader:

@@ -95,3 +95,27 @@ def test_any_content_gives_a_document_or_findings(content: str | bytes) -> None:
     except ValidationError as error:
         found = error.findings
     assert all(f.line and f.column for f in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said", "hint"),
+    [
+        ("a: [1, 2\nb: 3\n", (2, 2), "a list is not closed; it begins at line 1", "`]`"),
+        ("a: {x: 1\nb: 3\n", (2, 2), "a block in braces is not closed; it begins at line 1", "`}`"),
+        ("a:\n\tb: 1\n", (2, 1), "nothing may begin with this character", "indent with spaces"),
+        ("do: Mix: then wait\n", (1, 8), "a `: ` stands where no value may", "in quotes"),
+        ("a: 'x\nb: 1\n", (3, 1), "a quote is never closed; it begins at line 1", "close it"),
+        ("a:\n  - 1\n  b: 2\n", (3, 3), "this line fits none of the lists", "`- `"),
+        ('a: "\\q"\n', (1, 5), "an escape that YAML does not know", "single quotes"),
+        ("{a: 1}}\n", (1, 7), "something stands after the end", "bracket"),
+    ],
+)
+def test_what_is_not_yaml_is_told_in_plain_words(
+    text: str, place: tuple[int, int], said: str, hint: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        read(text, "p.yaml")
+    (finding,) = refused.value.findings
+    assert (finding.line, finding.column) == place
+    assert said in finding.message
+    assert hint in (finding.hint or "")
