@@ -16,7 +16,7 @@ class Row:
     """One comparison of what was planned with what happened.
 
     tolerance: how far `actual` may be from `planned`, in `unit`; None: told, not judged.
-    provenance: where the planned number comes from ("paper", "derived", "assumed", "forecast", "protocol").
+    provenance: where the planned number comes from ("paper", "derived", "assumed", "forecast", "protocol", "recipe").
     step: id of the step it belongs to, or None for the run as a whole.
     is_limit: `actual` may be anything up to `planned`.
     """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from labctl.analysis.model import Row, StepRecord, Verdict
-from labctl.analysis.record import Record, phases
+from labctl.analysis.record import Record, phases, reagents_taken
 from labctl.analysis.telemetry import gas_litres, over
-from labctl.protocol.plan import AnyStep, Cool, Cycle, Heat, Purge, Stir, Wait
+from labctl.protocol.plan import AnyStep, Cool, Cycle, Dispense, Heat, Purge, Stir, Wait, Weigh
 from labctl.store.reader import Reader
 
 DURATION_TOLERANCE = {"heat": 0.10, "cool": 0.12, "purge": 0.10, "cycle": 0.05, "stir": 0.01, "wait": 0.01}
@@ -84,8 +84,10 @@ def _whole(
             key, expected.value, results.get(key), expected.unit, expected.tolerance, expected.provenance
         )
     forecast_l = record.forecast.get("nitrogen_l")
-    if forecast_l is not None:
-        actual_l = results.get("nitrogen_l")
+    actual_l = results.get("nitrogen_l")
+    if forecast_l or (
+        forecast_l is not None and actual_l is not None
+    ):  # of a run without gas there is nothing to say
         tolerance = max(GAS_TOLERANCE * forecast_l, LEAST_TOLERANCE_L) if complete else None
         yield compare("nitrogen_l", forecast_l, actual_l, "L", tolerance, "forecast")
     planned_s = record.forecast.get("duration_s")
@@ -96,6 +98,7 @@ def _whole(
 
 
 def _each_step(reader: Reader, record: Record, steps: tuple[StepRecord, ...]) -> Iterator[Row]:
+    taken = {each.step: each for each in reagents_taken(record)}
     for step, at in zip(record.plan.steps, steps, strict=True):
         tolerance = _duration_tolerance(step, at)
         provenance = "protocol" if isinstance(step, Stir | Wait) else "forecast"
@@ -116,6 +119,12 @@ def _each_step(reader: Reader, record: Record, steps: tuple[StepRecord, ...]) ->
                 planned_l = step.flow_sccm * (at.planned_s or step.expected_s) / 60e3
                 tolerance = max(DURATION_TOLERANCE["purge"] * planned_l, LEAST_TOLERANCE_L)
                 yield compare("nitrogen", planned_l, litres, "L", tolerance, "forecast", step.id)
+            case Weigh() | Dispense() if step.id in taken:
+                what, portion = taken[step.id], step.portion
+                tolerance = portion.tolerance_pct / 100.0 * what.wanted
+                source = "recipe" if portion.follows else "protocol"
+                name = f"{portion.reagent} taken"
+                yield compare(name, what.wanted, what.taken, portion.unit, tolerance, source, step.id)
             case Cycle():
                 cycles = at.summary.get("cycles")
                 yield compare("cycles", float(step.cycles), cycles, "1", 0.0, "protocol", step.id)

@@ -109,6 +109,16 @@ def test_the_report_says_what_was_weighed_and_dispensed(bench: Path) -> None:
     assert all(what in section for what in ("Na2CO3", "lot L-77", "5.0000 mL", "balance", "pump"))
 
 
+def test_what_was_taken_is_judged_in_the_verdict(labctl: Labctl, bench: Path) -> None:
+    code, out, _ = labctl("runs", "show", run_of(bench), "--bench", str(bench), "--json")
+    assert code == 0
+    rows = {r["quantity"]: r for r in json.loads(out.splitlines()[-1])["verdict"]["rows"]}
+    weighed, poured = rows["carbonate: Na2CO3 taken"], rows["water: H2O taken"]
+    assert (weighed["ok"], weighed["provenance"], weighed["unit"]) == (True, "recipe", "g")
+    assert weighed["tolerance"] == pytest.approx(0.01 * weighed["planned"])
+    assert (poured["ok"], poured["provenance"], poured["planned"]) == (True, "protocol", 5.0)
+
+
 def test_bottles_powders_and_results_are_told_by_hand(labctl: Labctl, empty: Path) -> None:
     at = ("--bench", str(empty), "--by", "ann")
     assert labctl("samples", "add", "b/na2co3", "bottle", "--formula", "Na2CO3", "--lot", "X1", "--purity",
