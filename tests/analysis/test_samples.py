@@ -7,7 +7,7 @@ from typing import Any
 from labctl.analysis.record import Record
 from labctl.analysis.samples import Register, Sample, Share, samples_of
 from labctl.model.events import Event
-from labctl.protocol.plan import Entry, Heat, Manual, Measure, Plan, Product, Segment, Step, Stir, Unload
+from labctl.protocol.plan import AnyStep, Entry, Heat, Manual, Measure, Plan, Product, Segment, Stir, Unload
 from labctl.store.reader import Run
 
 
@@ -32,12 +32,12 @@ def stir() -> Stir:
     return Stir(id="mix", stirrer="s", speed_rpm=300.0, duration_s=60.0, timeout_s=600.0)
 
 
-def record(*steps: Step, done: int | None = None, **entered: float) -> Record:
+def record(*steps: AnyStep, done: int | None = None, **entered: float) -> Record:
     """A run of these steps in which every one ended (or the first `done`), ten seconds each."""
     plan = Plan(
         protocol="p", title="", product=Product(formula="Na3V2(PO4)3", mass_g=1.0), steps=steps,
         bench_identity="b", simulated=True,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     events = []
     for n, step in enumerate(plan.steps[:done]):
         if isinstance(step, Manual | Measure):
