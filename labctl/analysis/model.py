@@ -59,7 +59,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step as planned and as it went, in seconds since the run started; None: not planned, not yet."""
+    """One step as planned and as it went, in seconds since the run started; None: not planned, not yet.
+
+    left_out: why it was not begun, where what it asks for did not hold.
+    """
 
     id: str
     kind: str
@@ -69,6 +72,7 @@ class StepRecord:
     start_s: float | None
     end_s: float | None
     summary: dict[str, Any] = field(default_factory=dict)
+    left_out: str | None = None
 
     @property
     def planned_s(self) -> float | None:

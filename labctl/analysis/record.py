@@ -115,6 +115,7 @@ def step_records(record: Record) -> tuple[StepRecord, ...]:
     origin = min((step["start_s"] for step in planned.values()), default=0.0)
     started = {e.data["id"]: e.t_s - record.start_s for e in reversed(list(record.of("step_started")))}
     done = {e.data["id"]: e for e in record.of("step_done")}
+    skipped = {e.data["id"]: e.data["because"] for e in record.of("step_skipped")}
     records = []
     for step in record.plan.steps:
         forecast, ended = planned.get(step.id), done.get(step.id)
@@ -128,6 +129,7 @@ def step_records(record: Record) -> tuple[StepRecord, ...]:
                 start_s=started.get(step.id),
                 end_s=ended.t_s - record.start_s if ended else None,
                 summary=ended.data.get("summary", {}) if ended else {},
+                left_out=skipped.get(step.id),
             )
         )
     return tuple(records)
@@ -242,6 +244,8 @@ def _remark(event: Event) -> tuple[str, str] | None:
         case "plan_revised":
             left_out = f"; left out: {', '.join(data['dropped'])}" if data["dropped"] else ""
             return "plan revised", f"{data['reason']}, by {data['by']}{left_out}"
+        case "step_skipped":
+            return "left out", f"{data['id']}: {data['because']}"
         case "custody_opened":
             gas = " and under gas" if data["gas"] else ""
             return "custody", f"{data['chamber']}: hot{gas}; watched until it is cold"

@@ -85,9 +85,8 @@ def _whole(
         )
     forecast_l = record.forecast.get("nitrogen_l")
     actual_l = results.get("nitrogen_l")
-    if forecast_l or (
-        forecast_l is not None and actual_l is not None
-    ):  # of a run without gas there is nothing to say
+    if forecast_l is not None and (forecast_l or actual_l is not None):
+        # of a run without gas there is nothing to say
         tolerance = max(GAS_TOLERANCE * forecast_l, LEAST_TOLERANCE_L) if complete else None
         yield compare("nitrogen_l", forecast_l, actual_l, "L", tolerance, "forecast")
     planned_s = record.forecast.get("duration_s")
@@ -100,6 +99,8 @@ def _whole(
 def _each_step(reader: Reader, record: Record, steps: tuple[StepRecord, ...]) -> Iterator[Row]:
     taken = {each.step: each for each in reagents_taken(record)}
     for step, at in zip(record.plan.steps, steps, strict=True):
+        if at.left_out is not None:
+            continue
         tolerance = _duration_tolerance(step, at)
         provenance = "protocol" if isinstance(step, Stir | Wait) else "forecast"
         if at.planned_s is not None or at.actual_s is not None:

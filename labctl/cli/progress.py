@@ -78,10 +78,11 @@ class Progress:
         if self._live is not None:
             self._live.update(self._panel(run), refresh=True)
             return
-        for name in run.done:
+        for name, summary in run.done.items():
             if name not in self._told:
                 self._told.add(name)
-                say(f"{hours(run.done[name]['ended_s']):>6}  {name} done")
+                what = f"left out: {summary['because']}" if summary.get("skipped") else "done"
+                say(f"{hours(summary['ended_s']):>6}  {name} {what}")
 
     def _panel(self, run: RunState) -> Any:
         from rich.panel import Panel

@@ -138,7 +138,7 @@ def _step_done(state: BenchState, data: Data, event: Event) -> BenchState:
 
 def _step_skipped(state: BenchState, data: Data, event: Event) -> BenchState:
     run = state.runs[event.stream]
-    skipped = {"skipped": True, "because": data["because"]}
+    skipped = {"skipped": True, "because": data["because"], "ended_s": event.t_s}
     return _put_run(state, replace(run, done={**run.done, data["id"]: skipped}))
 
 

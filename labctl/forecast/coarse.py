@@ -62,7 +62,7 @@ class Forecast:
 
     def to_json(self) -> dict[str, Any]:
         """As the record of a run keeps it, to be held against what came about."""
-        steps = [asdict(step) for step in self.steps]
+        steps = [asdict(step) for step in self.steps if not step.left_out]
         for step in steps:
             del step["end_c"], step["left_out"]
         return {

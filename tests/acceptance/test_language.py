@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from labctl.cli import main
 from labctl.testing.bench import BenchInTest
 
 PROTOCOL = """\
@@ -55,3 +60,24 @@ def test_a_protocol_that_says_everything_runs_to_its_end() -> None:
     assert bench.run is not None
     assert {"active_mass_a", "active_mass_b", "peroxide"} <= bench.run.values.keys()
     assert ended["cell-b"].data["summary"]["cycles"] == 1
+
+
+def test_what_was_left_out_is_no_deviation_and_the_report_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    steps = PROTOCOL.partition("  - parallel:")[2].partition("  - id: weighed")[2].partition("  - repeat:")[0]
+    Path("asks.yaml").write_text(
+        f"{PROTOCOL.partition('  - parallel:')[0]}  - id: weighed{steps}".replace(
+            "{rounds: {default: 3, min: 1, max: 5}}", "{}"
+        )
+    )
+    assert main(["run", "asks.yaml", "--simulate", "--yes", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "test-it-2 left out: weighed-1 was met" in said.err
+    done = json.loads(said.out.splitlines()[-1])
+    off = [row for row in done["verdict"]["rows"] if not row["ok"]]
+    assert (done["state"], done["verdict"]["outcome"], off) == ("COMPLETE", "pass", [])
+    assert {row["step"] for row in done["verdict"]["rows"]}.isdisjoint({"test-it-2", "never", "hot"})
+    report = Path(done["report"]).read_text(encoding="utf-8")
+    assert "hot: hot-when was not met" in report
