@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from labctl.cli.table import COMMANDS, Command
+from labctl.cli.table import COMMANDS
+from labctl.cli.verbs.parts import Command
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

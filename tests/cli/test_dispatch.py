@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from labctl import cli, errors
-from labctl.cli.table import COMMANDS, Command
+from labctl.cli.table import COMMANDS
+from labctl.cli.verbs.parts import Command
 
 HEAVY = {
     "asyncio", "numpy", "pint", "pydantic", "pymodbus", "pyvisa", "rich", "serial", "sqlite_utils",
