@@ -13,12 +13,13 @@ from pydantic import BaseModel
 from labctl.errors import Finding
 from labctl.protocol.source import Document, Path
 
-MOST = 200
+MOST = 1000
 """So many complaints about one file are looked into: each wants its place, and the nearest name."""
 
 
-MOST_NAMES, LONGEST = 200, 100
-"""No name is looked for among more than so many, nor one that is longer: a file may hold thousands of each."""
+MOST_NAMES, LONGEST, COMPARED = 200, 100, 30
+"""No name is looked for among more than so many, nor one that is longer, nor compared with more: those that begin
+alike and are as long come first. A file may hold thousands of each."""
 
 
 def nearest(word: object, valid: Iterable[str]) -> str | None:
@@ -26,7 +27,9 @@ def nearest(word: object, valid: Iterable[str]) -> str | None:
     names = sorted(valid)
     if len(names) > MOST_NAMES or len(str(word)) > LONGEST:
         return None
-    near = get_close_matches(str(word), names, 1, 0.6)
+    text = str(word)
+    likely = sorted(names, key=lambda name: (name[:1] != text[:1], abs(len(name) - len(text))))[:COMPARED]
+    near = get_close_matches(text, likely, 1, 0.6)
     if near:
         return f"did you mean {near[0]}?"
     return f"valid: {', '.join(names)}" if 0 < len(names) <= 16 else None

@@ -15,6 +15,10 @@ AWAITED = {"potentiostat": "voltammetry and impedance"}
 """Capabilities that protocols may ask for although no driver offers them yet, and for what."""
 
 
+MOST_HINTS = 200
+"""After so many mistakes no nearest name is looked for any more: each search takes a millisecond."""
+
+
 @dataclass
 class Cast:
     """The roles that a protocol declares, and the instruments of a bench that play them.
@@ -77,7 +81,8 @@ class Cast:
     def instrument(self, role: str, path: Path, *capabilities: str) -> str | None:
         """The instrument in a role; a finding if there is no such role, or one of another capability."""
         if role not in self.declared:
-            self.error("ROLE-001", path, f"there is no role {role!r}", nearest(role, self.declared))
+            hint = nearest(role, self.declared) if len(self.findings) < MOST_HINTS else None
+            self.error("ROLE-001", path, f"there is no role {role!r}", hint)
             return None
         capability = self.declared[role]
         if capabilities and capability in (*CAPABILITIES, *AWAITED) and capability not in capabilities:

@@ -22,6 +22,8 @@ from labctl.protocol.rules import judge
 from labctl.protocol.schema import WrittenProtocol
 from labctl.protocol.source import Document, read
 
+MOST_LOOKED_THROUGH = 10_000
+"""Values of a protocol with mistakes that is read once more without them."""
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -84,7 +86,7 @@ def _besides(filled: Filled, resolved: Resolved, bench: Bench) -> list[Finding]:
     """What is wrong with the roles of steps that can be read, beside others that cannot be."""
     data = filled.document.data
     steps = data.get("steps") if isinstance(data, dict) else None
-    if not isinstance(steps, list):
+    if not isinstance(steps, list) or len(filled.document.values) > MOST_LOOKED_THROUGH:
         return []
     try:
         WrittenProtocol.model_validate(data)
@@ -92,7 +94,7 @@ def _besides(filled: Filled, resolved: Resolved, bench: Bench) -> list[Finding]:
         places = [tuple(each["loc"]) for each in error.errors(include_url=False, include_input=False)]
         broken = {place[1] for place in places if place[0] == "steps" and len(place) > 1}
         sound = [i for i in range(len(steps)) if i not in broken]
-        if all(place[0] == "steps" for place in places) and sound:
+        if all(place[0] == "steps" and len(place) > 1 for place in places) and sound:
             return _roles(reordered(filled.document, sound), resolved, bench)
     return []
 
