@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class People:
     """Whoever works at the bench of this seed. `act` is called before every scan and says when all is over.
 
     storms: when somebody presses buttons. begun: told the name of each run once its steps begin.
-    asked: how many requests so far.
+    asked: how many requests so far. morning_s: when somebody stops what still runs: a cell may take 20 h.
     """
 
     controller: Controller
@@ -78,6 +79,7 @@ class People:
     asked: int = 0
     absent: bool = False
     looked_s: float = 0.0
+    morning_s: float = math.inf
     works: list[Work] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -108,6 +110,9 @@ class People:
         if run.active and work.told != run.run_id:
             work.told = run.run_id
             self.begun(run.run_id)
+        if now >= self.morning_s and run.state == "RUNNING" and run.end_state is None:
+            self._ask(work, "stop")
+            return False
         if run.end_state is not None:
             return not self._again(work, run, now, faults)
         if run.state not in ("HELD", "PAUSED") or self.absent:

@@ -35,6 +35,8 @@ from labctl_simulators.plant import Tube
 LIVENESS_S = 6 * 3600.0
 """What remains after the last fault: HELD for 2 h, a protocol of an hour, a cool-down, and as much again (assumed)."""
 
+MORNING_S = 8100.0
+"""And then somebody comes in any case: later than HELD ends by itself."""
 SETTLED_S = 60.0
 """For so long after the last fault things go on in any case."""
 
@@ -267,6 +269,7 @@ def trial(
                 )
             if people.act(now, faults=True) or now >= safety_s:
                 observer.liveness_s = now
+                people.morning_s = now + MORNING_S
                 with twin.lock:
                     twin.faults.clear()
             return False

@@ -303,3 +303,20 @@ def test_heating_as_it_must_be_is_not_accused() -> None:
     bench.ask("furnace", "setpoint", 20.0)
     bench.live(20, **HOT | {"heater_w": 0.0, "contactor": False})
     assert bench.accused == set()
+
+
+def test_a_controlled_ramp_down_may_be_as_hot_as_it_began_and_takes_its_time() -> None:
+    bench = Bench()
+    bench.heat()
+    bench.live(5, **HOT)
+    bench.say("state_changed", run="firing-1", **{"from": "RUNNING", "to": "STOPPING"})
+    bench.ask("furnace", "setpoint", 20.0)
+    bench.say("safe_started", chamber="tube", items=["ramp_down", "heat_off", "safe_flow"])
+    bench.intend("furnace", "heat", target_c=60.0)
+    bench.ask("furnace", "setpoint", 60.0)
+    bench.observer.liveness_s = bench.t_s
+    for second in range(200):
+        bench.live(1, **HOT | {"tube_c": 300.0 - second / 12.0})
+    assert bench.accused == set()
+    bench.live(62, **HOT | {"tube_c": 283.0})
+    assert bench.accused == {"I12 stuck"}

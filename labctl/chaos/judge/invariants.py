@@ -99,9 +99,12 @@ def bypass_opens(o: Observer, s: Sample) -> str | None:
 def over_temperature(o: Observer, s: Sample) -> str | None:
     """The tube is not heated beyond the highest setpoint of the stage + 25 K for longer than a trip takes.
 
-    What a stuck relay has heated is excused until it has cooled down again.
+    What a stuck relay has heated is excused until it has cooled down again. A controlled ramp down may be as hot as it
+    began.
     """
     highest = o.heating.get("furnace")
+    if highest is not None and o.ramp_from_c is not None:
+        highest = max(highest, o.ramp_from_c)
     beyond = -1.0 if highest is None else s.tube_c - highest - OVER_K - TOLERANCE_K
     if beyond <= 0.0 or _forced(o, s):
         o.lasting("over_temperature", False)
@@ -226,7 +229,12 @@ def cell_within_limits(o: Observer, s: Sample) -> str | None:
 
 
 def nothing_is_stuck(o: Observer, s: Sample) -> str | None:
-    """I12: an -ING state in which nothing at all happens for a minute after the faults is stuck."""
+    """I12: an -ING state in which nothing at all happens for a minute after the faults is stuck.
+
+    A controlled ramp down that gets cooler goes on.
+    """
+    if o.ramp_from_c is not None and s.t_s - o.cooler_s <= STUCK_S:
+        return None
     if o.liveness_s is None or s.t_s < o.liveness_s + STUCK_S or s.t_s - o.spoken_s <= STUCK_S:
         return None
     for run, state in o.states.items():

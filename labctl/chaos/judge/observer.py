@@ -60,6 +60,8 @@ class Observer:
     this run.
     counted_s: by (role, target, band), seconds for which telemetry shows it there since its step began.
     safe_s: when the hot tube was last begun to be made safe; opens_s: when a trip began that opens the contactor;
+    ramp_from_c: how hot the tube was when its controlled ramp down began; coolest_c, cooler_s: where that is, and when
+    it last got on;
     ended_s: when a run of the furnace ended; blocked_s: when the exhaust was last blocked.
     deaf_now, deaf_s: roles whose wire or self is disturbed, and when it last was; restarted_s: when it last had
     no power.
@@ -90,6 +92,9 @@ class Observer:
     counted_s: dict[tuple[str, float, float], float] = field(default_factory=dict)
     safe_s: float | None = None
     opens_s: float | None = None
+    ramp_from_c: float | None = None
+    coolest_c: float = math.inf
+    cooler_s: float = -math.inf
     ended_s: float | None = None
     blocked_s: float = -math.inf
     deaf_now: frozenset[str] = frozenset()
@@ -162,6 +167,8 @@ class Observer:
         for target, band, _ in self.bounds.soaks:
             if -band <= sample.sample_c - target <= band:
                 self.soaked_s[target, band] += 1
+        if self.ramp_from_c is not None and sample.tube_c < self.coolest_c - 0.5:
+            self.coolest_c, self.cooler_s = sample.tube_c, sample.t_s
         each = self.invariants.each_second
         self.checks += len(each)
         for name, judge in each.items():
@@ -322,12 +329,17 @@ def _chamber_cold(o: Observer, word: Said) -> None:
 def _run_ended(o: Observer, word: Said) -> None:
     o.ended[word.stream] = word.data["end_state"]
     if o.bounds.tube in o.taken.get(word.stream, ()):
-        o.ended_s = word.t_s
+        o.ended_s, o.ramp_from_c = word.t_s, None
 
 
 def _safe_started(o: Observer, word: Said) -> None:
-    hot = o.now is not None and o.now.tube_c > HOT_C
-    if word.data["chamber"] == o.bounds.tube and hot and "ramp_down" not in word.data["items"]:
+    if word.data["chamber"] != o.bounds.tube or o.now is None:
+        return
+    if "ramp_down" in word.data["items"]:
+        o.ramp_from_c = o.coolest_c = o.now.tube_c
+        return
+    o.ramp_from_c = None
+    if o.now.tube_c > HOT_C:
         o.safe_s = word.t_s
 
 
