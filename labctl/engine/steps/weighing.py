@@ -217,7 +217,7 @@ def dispense(scan: Scan, run: RunState, state: StepState, step: Dispense, rig: R
                 scan.emit("step_waits", told, run.run_id)
         case "start":
             if confirmed(scan, rig, state):
-                scan.phase(run, state, "pump")
+                scan.phase(run, state, "pump", pumps=True)
         case "pump":
             _pump(scan, run, state, step, rig)
         case "stop":
@@ -249,15 +249,15 @@ def _missing(scan: Scan, step: Dispense, rig: Rig) -> tuple[str, str] | None:
 def _start(scan: Scan, run: RunState, state: StepState, step: Dispense, rig: Rig) -> None:
     """Pump what is still missing; what an earlier try counted is in the vessel."""
     before = state.data.get("before_ml", 0.0)
-    if "asked_ml" in state.data:
+    if state.data.get("pumps"):  # else the counter still shows what another step pumped
         before += _counted_ml(scan, run, state, step, rig)
     rest = wanted(run, step.portion) - before
     scan.tally.pop(_counter(run, step), None)
     if rest <= COUNTED_ML:
-        scan.phase(run, state, "stop", before_ml=before, asked_ml=0.0)
+        scan.phase(run, state, "stop", before_ml=before, asked_ml=0.0, pumps=False)
         scan.send(rig, step.pump, "pump_off", run=run.run_id, step=step.id)
         return
-    scan.phase(run, state, "start", before_ml=before, asked_ml=rest)
+    scan.phase(run, state, "start", before_ml=before, asked_ml=rest, pumps=False)
     args = {"volume_ml": round(rest, 6), "rate_ml_per_min": step.rate_ml_per_min}
     until = scan.now + step.timeout_s
     scan.send(rig, step.pump, "dispense", args, run=run.run_id, step=step.id, until_s=until)

@@ -243,6 +243,44 @@ def test_nothing_flammable_is_dispensed_onto_a_warm_plate() -> None:
         assert plate.plate_c < 40.0
 
 
+def test_what_another_step_pumped_is_not_counted_for_one_that_did_not_start() -> None:
+    first = "  - {id: first, dispense: {with: pump, reagent: H2O, volume: 4 mL, rate: 20 mL/min}}\n"
+    with pot(first, THF) as bench:
+        bench.until(lambda: phase(bench, "first", "pump"))
+        fault(bench, "pump", "setpoints_ignored")
+        bench.until(lambda: bench.run is not None and bench.run.state == "HELD", within_h=0.1)
+        assert bench.run is not None
+        assert "VOL" in (bench.run.reason or "")
+        bench.twin.faults.clear()
+        bench.ask("restart")
+        assert bench.finish() == "COMPLETE"
+        assert bench.twin.truth()["syringe"]["poured_ml"] == pytest.approx(14.0, abs=0.03)
+        assert taken(bench)["thf"]["taken"] == pytest.approx(10.0, abs=0.01)
+
+
+def test_a_pump_held_when_all_is_poured_pumps_nothing_more() -> None:
+    with pot(THF) as bench:
+        bench.until(lambda: phase(bench, "thf", "pump"))
+        bench.until(lambda: bench.twin.truth()["syringe"]["poured_ml"] > 9.999)
+        bench.ask("pause")
+        bench.until(lambda: bench.run is not None and bench.run.state == "PAUSED")
+        bench.ask("resume")
+        assert bench.finish() == "COMPLETE"
+        assert bench.twin.truth()["syringe"]["poured_ml"] == pytest.approx(10.0, abs=0.01)
+
+
+def test_a_plate_that_stays_warm_or_is_not_told_holds_the_run_in_the_end() -> None:
+    slow = THF.replace("rate: 20 mL/min", "rate: 20 mL/min, timeout: 4 min")
+    with pot(slow) as bench:
+        bench.twin.faults.add({"instrument": "hotplate", "kind": "sensor_open"})
+        bench.until(lambda: bench.run is not None and bench.run.state == "HELD", within_h=0.2)
+        assert bench.run is not None
+        assert "is not dispensed within 240 s" in (bench.run.reason or "")
+        told = next(e.data for e in bench.events if e.kind == "step_waits")
+        assert told["waits_for"] == ["flammable_plate"]
+        assert bench.twin.truth()["syringe"]["poured_ml"] == 0.0
+
+
 def test_nothing_flammable_is_dispensed_while_the_hood_does_not_draw() -> None:
     with pot(THF) as bench:
         fault(bench, "io", "contact_open", contact="extraction")
