@@ -16,7 +16,7 @@ from labctl.errors import Finding
 
 SEVERITIES = ("error", "warning", "info")
 COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "info": "\x1b[1;36m"}
-EXCERPTS, SHOWN = 6, 20
+EXCERPTS, SHOWN = 5, 20
 """So many errors and warnings are printed with their lines, and so many findings at all: they fit on one screen."""
 ALIKE = 10
 """So many findings of one rule are printed in brief."""
