@@ -14,7 +14,7 @@ import pytest
 
 from labctl.analysis.annunciations import statistics
 from labctl.chaos.schedule import AT_FIRST, KINDS, STAGES
-from labctl.chaos.trial import Setting
+from labctl.chaos.setting import Setting
 from labctl.forecast import Rehearsal
 from labctl.model.events import Event
 from labctl.protocol.plan import Plan
@@ -160,8 +160,9 @@ def setting() -> Setting:
 
 @cache
 def part(stage: str) -> Plan:
-    """Of the protocol of chaos, the steps of one chamber."""
-    plan, kept = setting().plan, PARTS.get(stage, FURNACE)
+    """Of the protocols of chaos, the steps of one chamber."""
+    kept = PARTS.get(stage, FURNACE)
+    plan = next(plan for plan in setting().plans if kept[0] in {step.id for step in plan.steps})
     return plan.model_copy(update={"steps": tuple(step for step in plan.steps if step.id in kept)})
 
 

@@ -87,7 +87,7 @@ def test_a_cold_plant_does_not_move_at_all() -> None:
     plant = Plant(spec(), 7)
     before = tube(plant).furnace.tube_c
     plant.advance_to(20_000)
-    assert tube(plant).furnace.tube_c == before == plant.ambient_c == plant.batch_c
+    assert tube(plant).furnace.tube_c == before == plant.ambient_c == plant.temperature_c(plant.batch)
 
 
 def test_one_controller_drives_a_tube_and_monitors_only_look() -> None:
