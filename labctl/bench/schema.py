@@ -139,7 +139,7 @@ class Bench(Model):
     chambers: dict[str, Chamber]
     supplies: dict[str, Supply] = Field(default_factory=dict)
     rules: dict[str, RuleSetting] = Field(default_factory=dict, exclude_if=_none_set)
-    ambient_c: float = 22.0
+    ambient_c: float = Field(default=22.0, ge=-50.0, le=60.0)
     working_hours: str | None = Field(default=None, exclude_if=_absent)
     prices: dict[str, str] = Field(default_factory=dict, exclude_if=_none_set)
     backdoor: str | None = Field(default=None, pattern=r"^tcp://127\.0\.0\.1:[0-9]{1,5}$")
