@@ -155,8 +155,8 @@ KINDS: Mapping[str, Kind] = {
         "panel_setpoint",
         ("furnace",),
         (1.0, 2.0),
-        {"value": [700.0, 850.0]},
-        ("ramp", "hot", "soak"),
+        {"value": [700.0, 850.0, 1000.0]},
+        ("climbing", "soak", "soak"),
     ),
     "manual at the panel": Kind(
         "holds", 15, "panel_mode", ("furnace", "oven"), (1.0, 2.0), {"output": [30.0, 100.0]}

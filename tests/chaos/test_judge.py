@@ -320,3 +320,14 @@ def test_a_controlled_ramp_down_may_be_as_hot_as_it_began_and_takes_its_time() -
     assert bench.accused == set()
     bench.live(62, **HOT | {"tube_c": 283.0})
     assert bench.accused == {"I12 stuck"}
+
+
+@pytest.mark.parametrize("seen_cold", ["chamber_cold", "custody_closed"])
+def test_an_oven_that_labctl_has_seen_cold_may_be_used_by_hand(seen_cold: str) -> None:
+    bench = Bench()
+    bench.intend("oven", "heat", "oven", target_c=90.0)
+    bench.ask("oven", "setpoint", 90.0)
+    bench.ask("oven", "setpoint", 20.0)
+    bench.say(seen_cold, chamber=bench.observer.bounds.chambers["oven"])
+    bench.live(60, oven_w=500.0)
+    assert bench.accused == set()

@@ -362,6 +362,7 @@ _FACTS: Mapping[str, Callable[[Observer, Said], None]] = {
     "state_changed": _state_changed,
     "chamber_taken": _chamber_taken,
     "chamber_cold": _chamber_cold,
+    "custody_closed": _chamber_cold,
     "step_started": _step_started,
     "run_ended": _run_ended,
     "safe_started": _safe_started,
