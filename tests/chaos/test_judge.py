@@ -331,3 +331,11 @@ def test_an_oven_that_labctl_has_seen_cold_may_be_used_by_hand(seen_cold: str) -
     bench.say(seen_cold, chamber=bench.observer.bounds.chambers["oven"])
     bench.live(60, oven_w=500.0)
     assert bench.accused == set()
+
+
+def test_a_cell_that_labctl_cannot_read_is_judged_once_it_can() -> None:
+    bench = Bench()
+    bench.live(60, frozenset({("cycler", "duplicate")}), cell_v=0.0, cell_a=1e-5)
+    assert bench.accused == set()
+    bench.live(17, cell_v=0.0, cell_a=1e-5)
+    assert bench.accused == {"cell limits"}

@@ -33,7 +33,7 @@ from labctl.chaos.judge.numbers import (
 )
 from labctl.chaos.judge.observer import AtEnd, EachSecond, Invariants, Observer
 from labctl.chaos.judge.said import ON_TELEMETRY, ON_WORD
-from labctl.chaos.judge.told import Sample
+from labctl.chaos.judge.told import GARBLED, Sample
 
 ACTING = frozenset({"PAUSING", "HOLDING", "RESTARTING", "STOPPING", "ABORTING"})
 GOING = frozenset({"RUNNING", "RESTARTING"})
@@ -222,9 +222,13 @@ def oxygen_heats_not(o: Observer, s: Sample) -> str | None:
 
 
 def cell_within_limits(o: Observer, s: Sample) -> str | None:
-    """A cell beyond its hard window carries no current for longer than two scans of cycling."""
+    """A cell beyond its hard window carries no current for longer than two scans of cycling that read it.
+
+    Until then the cycler itself holds voltage and current to what was programmed.
+    """
     beyond = s.cell_a != 0.0 and not CELL_LOW_V <= s.cell_v <= CELL_HIGH_V
-    lasted = o.lasting("cell", beyond and not o.deaf("cycler"))
+    unread = o.deaf("cycler") or any(o.acts("cycler", kind) for kind in GARBLED)
+    lasted = o.lasting("cell", beyond and not unread)
     return f"{s.cell_v:.2f} V with {s.cell_a * 1e3:.3f} mA for {lasted:.0f} s" if lasted > CELL_S else None
 
 

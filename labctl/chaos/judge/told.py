@@ -13,6 +13,8 @@ DEAF = frozenset({
 """Faults under which an instrument may not hear, or not do, what it is asked."""
 MUTE = frozenset({"drop", "refuse", "power"})
 """Faults under which nothing at all is heard of an instrument."""
+GARBLED = frozenset({"duplicate", "truncate", "garbage", "echo", "coalesce", "stale", "babble"})
+"""Faults under which what an instrument says may be of no use, though it hears."""
 MATTER = frozenset({
     "supply_lost", "exhaust_blocked", "leak", "cracked_tube", "opened", "heater_failed", "wrong_gas",
 })  # fmt: skip
