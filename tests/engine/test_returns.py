@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labctl.model.readings import SILENT
+from labctl.protocol.plan import Manual
 from tests.engine.bench import Hands, bare, dry, inert, purge, ramp
 from tests.engine.test_guards import hot
 from tests.engine.test_trips import furnace
@@ -104,9 +105,17 @@ def test_a_supply_that_fails_for_seconds_costs_no_run() -> None:
 
 def test_a_run_with_an_oven_too_goes_on_for_its_tube_alone() -> None:
     heat = inert(segments=(ramp(300.0, 1e6),), timeout_s=2e6)
-    hands = Hands(purge(timeout_s=1e5), heat, dry(), bench="standard")
-    hands.heated()
-    assert hands.state.chambers["drying-oven"].run == "run-1"
+    put = Manual(id="put", do="Put it into the oven", into="drying-oven")
+    hands = Hands(put, dry(), purge(timeout_s=1e5), heat, bench="standard")
+    hands.start()
+    assert hands.ask("answer", prompt="put", confirm=[], values={})[1]
+    hands.values |= {"oven.temperature": 100.0, "oxygen.oxygen": 5.0}
+    hands.until(lambda: "dry" in hands.run.done)
+    hands.values["oven.temperature"] = 22.0
+    hands.phase("heat", "ramp", 3000.0)
+    hands.scan()
+    hands.at(300.0)
+    assert hands.state.chambers["drying-oven"].run == "run-1", "what it made is still in it"
     outage(20.0, hands=hands)
     hands.until(lambda: hands.run.state == "HELD", 30.0)
     hands.until(lambda: hands.run.state == "RUNNING", 90.0)
