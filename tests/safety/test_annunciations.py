@@ -52,6 +52,7 @@ CASES = (
     Case("thermocouple drifts", "furnace", "hot", "tube/thermometers_disagree", 900.0, {"per_hour": 600.0}),
     Case("thermocouple drifts", "furnace", "hot", "tube/over_temperature", 900.0, {"per_hour": -600.0}),
     Case("value stuck", "furnace", "ramp", "tube/frozen_sensor", 200.0),
+    Case("value stuck while it warms", "furnace", "warming", "tube/frozen_sensor", 200.0),
     Case("value stuck", "oven", "oven", "drying-oven/frozen_sensor", 300.0),
     Case("value stuck", "analyser", "hot", None),
     # lines
@@ -98,6 +99,7 @@ CASES = (
     Case("relay stuck on", "furnace", "hot", "tube/over_temperature", 300.0),
     Case("relay stuck on", "oven", "oven", "drying-oven/over_temperature", 500.0),
     Case("heater failed", "furnace", "ramp", "tube/detached_sensor", 200.0),
+    Case("element broken", "furnace", "climbing", "tube/no_heat", 200.0),
     Case("heater failed", "oven", "oven", "drying-oven/ramp_deviation", 1200.0),
     # power and hands
     Case("power blip", "furnace", "hot", "tube/controller_reset", 3.0),
@@ -132,8 +134,9 @@ CASES = (
     Case("cooling water lost", "io", "ramp", "tube/water"),
     Case("limiter trips", "io", "ramp", "tube/limiter"),
     Case("e-stop pressed", "io", "ramp", "tube/estop_contact"),
-    Case("room alarm", "io", "ramp", "tube/room_oxygen", 60.0, {"oxygen_pct": 17.5, "co_ppm": 0.0}),
-    Case("room alarm", "io", "soak", "tube/room_co", 60.0, {"oxygen_pct": 20.9, "co_ppm": 80.0}),
+    Case("little oxygen in the room", "io", "ramp", "tube/room_oxygen", 60.0, {"oxygen_pct": 17.5}),
+    Case("carbon monoxide in the room", "io", "soak", "tube/room_co", 60.0, {"co_ppm": 80.0}),
+    Case("I/O module resets", "io", "ramp", "tube/io/silent", 20.0),
     Case("transmitter broken", "io", "ramp", "tube/tube_pressure", 60.0, {"transmitter": "tube_pressure"}),
     Case("transmitter broken", "io", "purge", "tube/room_co", 60.0, {"transmitter": "room_co"}),
     Case("door opened", "oven", "oven", None),
