@@ -138,6 +138,7 @@ class Rehearsal:
             args["forecast"] = forecast
         self.record.ask("submit", args, actor="labctl", run=None, key=f"{run_id}/submit", utc_ms=utc)
         self.record.ask("start", {}, actor="labctl", run=run_id, key=f"{run_id}/start", utc_ms=utc)
+        self.controller.hurry()  # or when it is read would hang on how fast this machine is
 
     def _answers(self, run: RunState) -> list[tuple[str, dict[str, object]]]:
         """What the operator says. Raises WaitTimeoutError when it has been refused for as long as a stall lasts."""

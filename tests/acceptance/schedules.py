@@ -51,6 +51,7 @@ def stage(chamber: str, number: int, draw: random.Random) -> list[AnyStep]:
         segments=(Segment(target_c=200.0, ramp_k_per_min=20.0, hold_s=draw.uniform(60.0, 3600.0)),),
         id=f"heat-{number}",
         after="continue",
+        catch_up_s=10_000.0,  # the bench holds early what is heated for longer than a share of what is planned
     )
     wash = purge(id=f"purge-{number}", volume_cm3=785.0, timeout_s=20_000.0)
     down = cool(id=f"cool-{number}", timeout_s=30_000.0)
