@@ -15,13 +15,11 @@ from labctl.chaos.judge.wire import Decoder
 from labctl.chaos.people import People
 from labctl.chaos.schedule import PERSON, between, schedule
 from labctl.chaos.setting import Setting, plain
-from labctl.engine.context import compile_bench
 from labctl.engine.evolve import evolve, with_tally
 from labctl.engine.state import BenchState, empty
 from labctl.forecast import Rehearsal
 from labctl.model.events import Event
 from labctl.model.readings import Quality
-from labctl.runtime.assembly import facts
 from labctl.runtime.clock import VirtualClock
 from labctl.runtime.record import Channel, InMemory, Scanned
 from labctl.store import NOT_READ
@@ -233,11 +231,9 @@ def trial(
         record=journal,
         clock=clock,
         prepare=prepare,
+        also=setting.plans[1:],
     ) as rehearsal:
         twin, controller = rehearsal.twin, rehearsal.controller
-        controller.context = compile_bench(
-            rehearsal.bench, facts(rehearsal.bench, setting.entries), setting.plans
-        )
         names = {name: role for role, name in setting.roles.items()}
         storms = [float(f["at_s"]) for f in scheduled if f["instrument"] == PERSON]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from labctl.cli.control import submit
 from labctl.cli.ending import tell
 from labctl.cli.serve import start_detached
 from labctl.cli.standing import phase_of, standing
-from labctl.cli.terminal import say
+from labctl.cli.terminal import agreed, say
 from labctl.errors import Finding, PermissiveError, UsageError
 from labctl.forecast import Forecast, forecast
 from labctl.protocol.plan import Plan, canonical
@@ -55,7 +54,7 @@ def run_on_bench(
     if barred := barred_from(plan, bench, drivers(), folder, planned.duration_s):
         raise PermissiveError("nothing may be energised on this bench yet:\n  " + "\n  ".join(barred))
     tell_plan(plan, planned, folder)
-    if not arguments.yes and not _agreed():
+    if not arguments.yes and not agreed("Start?"):
         raise PermissiveError("nothing was started; answer y, or give --yes")
     start_detached(folder, arguments.capture)
     run_id = f"{plan.protocol}-{plan.plan_hash[:8]}-{utc_now_ms() // 1000}"
@@ -97,14 +96,6 @@ def tell_plan(plan: Plan, planned: Forecast, folder: Path) -> None:
     say(f"on bench {folder}: {numbers.duration(planned.duration_s)}, {heat}")
     for at, what in planned.attention:
         say(f"  {numbers.clock(at)}  needs a person: {what}")
-
-
-def _agreed() -> bool:
-    if not sys.stdin.isatty():
-        return False
-    sys.stderr.write("Start? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _watch(folder: Path, run_id: str, arguments: Namespace) -> int:

@@ -6,7 +6,6 @@ Each is checked, forecast and shown as a difference before anybody is asked whet
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from labctl.cli.diff import print_changes
 from labctl.cli.findings import print_briefly
 from labctl.cli.memory import open_memory
 from labctl.cli.standing import standing
-from labctl.cli.terminal import say
+from labctl.cli.terminal import agreed, say
 from labctl.cli.values import once
 from labctl.engine.state import RunState
 from labctl.errors import Finding, PermissiveError, UsageError, ValidationError
@@ -159,7 +158,7 @@ def _revise(
         f"the whole run: {numbers.duration(will.duration_s)} instead of {numbers.duration(was.duration_s)}, "
         f"{will.nitrogen_l:.0f} L of nitrogen instead of {was.nitrogen_l:.0f} L"
     )
-    if not arguments.yes and not _agreed(followed.run.run_id):
+    if not arguments.yes and not agreed(f"Change {followed.run.run_id}?"):
         raise PermissiveError("nothing was changed; answer y, or give --yes")
     args = {
         "plan": new.plan_hash,
@@ -177,11 +176,3 @@ def _valid(plan: Plan | None, findings: list[Finding]) -> Plan:
         raise ValidationError(findings)
     print_briefly([f for f in findings if f.severity != "info"])
     return plan
-
-
-def _agreed(run: str) -> bool:
-    if not sys.stdin.isatty():
-        return False
-    sys.stderr.write(f"Change {run}? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

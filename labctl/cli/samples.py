@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -24,13 +23,11 @@ from labctl.model.quantity import QuantityError, parse
 from labctl.model.samples import ADDED, FOUND, LABELLED, MERGED, PROPERTIES, SPLIT
 from labctl.protocol.diagnosis import nearest
 from labctl.runtime.commissioned import keep
-from labctl.runtime.folder import Lock, controller_of
+from labctl.runtime.folder import Lock, controller_of, keep_file
 from labctl.runtime.serve import open_store
 from labctl.store.reader import Reader
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,63}")
-FILES = "results"
-"""Folder below the bench's in which files with results are kept, each by the digest of what is in it."""
 _NUMBER = re.compile(r"\s*([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 
 
@@ -152,12 +149,7 @@ def result(arguments: Namespace) -> int:
     data: dict[str, Any] = {"sample": sample, **_measured(*arguments.value)}
     data["method"] = arguments.method or PROPERTIES[data["quantity"]].method
     if arguments.file is not None:
-        digest = hashlib.sha256(arguments.file.read_bytes()).hexdigest()
-        kept = arguments.bench / FILES / f"{digest[:16]}-{arguments.file.name}"
-        kept.parent.mkdir(exist_ok=True)
-        if not kept.exists():
-            shutil.copyfile(arguments.file, kept)
-        data |= {"file": f"{FILES}/{kept.name}", "sha256": digest}
+        data |= keep_file(arguments.bench, arguments.file)
     return _tell(arguments, FOUND, data, sample)
 
 

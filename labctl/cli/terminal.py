@@ -50,3 +50,12 @@ def naming(place: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or str(place)
         raise
+
+
+def agreed(question: str) -> bool:
+    """Whether a person at the terminal answers yes. Nobody is there to ask where stdin is none."""
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

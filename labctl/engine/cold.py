@@ -8,11 +8,10 @@ good reading is above T_gas_off, neither time nor person stops gas.
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import NamedTuple
 
 from labctl.engine.context import Rig
-from labctl.engine.scan import Scan
+from labctl.engine.scan import Scan, named
 from labctl.model.limits import limit
 
 
@@ -25,9 +24,7 @@ class _Names(NamedTuple):
     vote_s: str
 
 
-@cache
-def _names(chamber: str) -> _Names:
-    return _Names(*(f"{chamber}/{name}" for name in _Names._fields))
+_names = named(_Names)
 
 
 def watch_heat(scan: Scan, rig: Rig) -> None:

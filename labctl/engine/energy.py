@@ -8,11 +8,11 @@ at least. A steady hold lies within its doubt, and nothing is concluded from it.
 from __future__ import annotations
 
 import math
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from labctl.engine.context import Rig
-from labctl.engine.scan import OBSERVED, Scan
+from labctl.engine.scan import OBSERVED, Scan, named
 
 MISTRUST = 2.0
 """Factor by which power and losses may each differ from what was measured (assumed: an aged element has 0.8 of its
@@ -37,10 +37,8 @@ class Keys(NamedTuple):
     deficit_k: str
 
 
-@cache
-def keys(chamber: str) -> Keys:
-    """The names in the tally, made once."""
-    return Keys(*(f"{chamber}/energy/{name}" for name in Keys._fields))
+keys = named(Keys, "energy")
+"""Of a chamber."""
 
 
 def watch_energy(scan: Scan, rig: Rig) -> None:

@@ -185,7 +185,7 @@ def _cannot_start(scan: Scan, run: RunState) -> str | None:
 
 def chambers_of(scan: Scan, plan_hash: str) -> list[str]:
     """The chambers that the steps of a plan work in."""
-    return sorted({s.chamber for s in scan.context.plans[plan_hash].steps if s.chamber})
+    return sorted({name for span in scan.context.spans[plan_hash] for name in span.chambers})
 
 
 def _tripped(scan: Scan, plan_hash: str) -> str | None:

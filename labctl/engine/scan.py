@@ -6,7 +6,9 @@ already sees it; commands leave with an intent that says what they authorise.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
 
 from labctl.engine import alarms
 from labctl.engine.context import Context, Rig
@@ -19,6 +21,22 @@ from labctl.model.readings import Image
 ENERGISING = frozenset({"heat", "source", "stir", "renew"})
 OBSERVED = 2.5
 """Scan periods that one reading may stand for: as the greatest age of a reading (assumed)."""
+
+
+Names = TypeVar("Names")
+
+
+def named(kind: Callable[..., Names], *within: str) -> Callable[[str], Names]:
+    """Names in the tally, made once for each owner: "owner/field", or "owner/within/field", for each field of `kind`.
+
+    kind: a NamedTuple of text.
+    """
+
+    @cache
+    def names(owner: str) -> Names:
+        return kind(*("/".join((owner, *within, field)) for field in kind.__annotations__))
+
+    return names
 
 
 class Scan:

@@ -25,9 +25,12 @@ steps:
 FIRST = """\
   - {id: boat, manual: {do: Load the alumina boat, confirm: [extraction on], into: furnace}}
   - {id: washed, purge: {with: nitrogen, into: furnace, until_oxygen_below: 100 ppm, flow: 500 sccm}}
-  - {id: preheated, heat: {with: furnace, to: 350 degC, ramp: 2 K/min, hold: 5 h, atmosphere: inert, under: {gas: nitrogen, flow: 200 sccm}, after: continue}}
+  - id: preheated
+    heat:
+      {with: furnace, to: 350 degC, ramp: 2 K/min, hold: 5 h, atmosphere: inert, after: continue,
+       under: {gas: nitrogen, flow: 200 sccm}}
   - {id: cell, manual: {do: Assemble the cell in argon, enter: {active_mass: {unit: mg, min: 0.1}}}}
-"""  # noqa: E501
+"""
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from labctl.bench.api import Driver
 from labctl_drivers import alicat, ika, mettler, new_era, rapidox
@@ -31,7 +32,7 @@ class TestAlicatContract(DriverContract):
 class TestIkaContract(DriverContract):
     entry = ika.ENTRY
     hosts = ("pty",)
-    options = {"settle_s": 0.05}  # noqa: RUF012
+    options: ClassVar[Mapping[str, Any]] = {"settle_s": 0.05}
     beyond = (("stir", {"speed_rpm": 1500.1}), ("stir", {"speed_rpm": 0.0}))
 
     def bindings(self, now: Callable[[], float]) -> Bindings:
@@ -57,7 +58,7 @@ class TestMettlerContract(DriverContract):
     entry = mettler.ENTRY
     hosts = ("pty", "tcp")
     serial_number = "B123456789"
-    options = {"serial_number": "B123456789"}  # noqa: RUF012
+    options: ClassVar[Mapping[str, Any]] = {"serial_number": "B123456789"}
 
     def bindings(self, now: Callable[[], float]) -> Bindings:
         pan = WeighingPan()
@@ -97,8 +98,8 @@ class NewEraContract(DriverContract):
 
 
 class TestNewEraInSafeMode(NewEraContract):
-    options = {"diameter_mm": 26.59}  # noqa: RUF012
+    options: ClassVar[Mapping[str, Any]] = {"diameter_mm": 26.59}
 
 
 class TestNewEraInBasicMode(NewEraContract):
-    options = {"diameter_mm": 26.59, "safe_s": 0}  # noqa: RUF012
+    options: ClassVar[Mapping[str, Any]] = {"diameter_mm": 26.59, "safe_s": 0}

@@ -21,6 +21,7 @@ def said(there: World, *replies: bytes) -> dict[str, tuple[float | None, Quality
     """What is read when the balance answers so: to `SI`, and to `TA`."""
     answers = iter(replies)
     there.device("balance").answer = lambda line: [(0.01, next(answers))]
+    # the session was made with the device's own answers
     there.twin.seats["balance"].session._answer = there.device("balance").answer  # type: ignore[attr-defined]
     driver = there.drivers["balance"]
     return {s.name: (r.value, r.quality) for s, r in zip(driver.signals, driver.read(), strict=True)}

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -39,7 +39,7 @@ def rig(tmp_path: Path) -> Iterator[Cycling]:
 class TestNewareContract(DriverContract):
     entry = ENTRY
     hosts = ("tcp",)
-    options = {"device": 21, "channel": 2}  # noqa: RUF012
+    options: ClassVar[Mapping[str, Any]] = {"device": 21, "channel": 2}
 
     def bindings(self, now: Callable[[], float]) -> Bindings:
         cell = HalfCell()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.model.readings import BAD, SILENT
+from labctl.model.readings import BAD, SILENT, Quality
 from tests.engine.bench import Hands, dry, inert, purge, ramp, stir
 from tests.engine.test_guards import hot, trips
 from tests.engine.test_trips import furnace
@@ -287,9 +287,9 @@ def test_a_flow_10_percent_off_its_setpoint_for_15_s_is_held(inside: float, outs
 
 
 @pytest.mark.parametrize("quality", [BAD, SILENT])
-def test_a_flow_that_is_not_measured_is_left_to_the_nitrogen_guards(quality: int) -> None:
+def test_a_flow_that_is_not_measured_is_left_to_the_nitrogen_guards(quality: Quality) -> None:
     hands = hot()
-    hands.quality["nitrogen.flow"] = quality  # type: ignore[assignment]
+    hands.quality["nitrogen.flow"] = quality
     hands.go(6.0)
     assert "flow_deviation" not in trips(hands)
     assert hands.tube.lease is None

@@ -8,7 +8,7 @@ import pytest
 
 from labctl.engine.guards import GUARDS
 from labctl.engine.safe import ROOM_CHECK
-from labctl.model.readings import BAD, NOT_READY, SILENT
+from labctl.model.readings import BAD, NOT_READY, SILENT, Quality
 from tests.engine.bench import Hands, bundled, cycle, dry, inert, purge, ramp
 from tests.engine.steps.test_cell import cycling
 
@@ -70,10 +70,10 @@ def test_an_absolute_limit_trips_below_the_margin() -> None:
 
 
 @pytest.mark.parametrize("quality", [BAD, SILENT, NOT_READY])
-def test_a_hot_reading_that_is_not_good_is_never_taken_as_a_number(quality: int) -> None:
+def test_a_hot_reading_that_is_not_good_is_never_taken_as_a_number(quality: Quality) -> None:
     hands = hot()
     hands.values["furnace-monitor.temperature"] = 2000.0
-    hands.quality["furnace-monitor.temperature"] = quality  # type: ignore[assignment]
+    hands.quality["furnace-monitor.temperature"] = quality
     hands.go(3.0)
     assert "over_temperature" not in trips(hands)
 
@@ -253,9 +253,9 @@ def test_a_flow_that_comes_back_within_5_s_is_no_trip() -> None:
 
 
 @pytest.mark.parametrize("quality", [BAD, SILENT])
-def test_a_flow_reading_that_is_not_good_is_no_flow(quality: int) -> None:
+def test_a_flow_reading_that_is_not_good_is_no_flow(quality: Quality) -> None:
     hands = hot()
-    hands.quality["nitrogen.flow"] = quality  # type: ignore[assignment]
+    hands.quality["nitrogen.flow"] = quality
     hands.go(6.0)
     assert hands.run.state in ("HOLDING", "HELD")
 
@@ -332,18 +332,18 @@ def test_oxygen_while_hot_alarms_above_100_ppm_and_turns_the_heater_off_above_10
 
 
 @pytest.mark.parametrize("quality", [BAD, SILENT, NOT_READY])
-def test_an_oxygen_reading_that_is_not_good_does_not_act(quality: int) -> None:
+def test_an_oxygen_reading_that_is_not_good_does_not_act(quality: Quality) -> None:
     hands = hot()
     hands.values["oxygen.oxygen"] = 209500.0
-    hands.quality["oxygen.oxygen"] = quality  # type: ignore[assignment]
+    hands.quality["oxygen.oxygen"] = quality
     hands.go(10.0)
     assert trips(hands) == []
 
 
 @pytest.mark.parametrize("quality", [BAD, NOT_READY])
-def test_an_analyser_that_has_nothing_good_to_say_while_hot_is_an_alarm_and_no_more(quality: int) -> None:
+def test_an_analyser_that_has_nothing_good_to_say_while_hot_is_an_alarm_and_no_more(quality: Quality) -> None:
     hands = hot()
-    hands.quality["oxygen.oxygen"] = quality  # type: ignore[assignment]
+    hands.quality["oxygen.oxygen"] = quality
     hands.go(14.0)
     assert hands.alarms == {}
     hands.go(2.0)
@@ -353,7 +353,7 @@ def test_an_analyser_that_has_nothing_good_to_say_while_hot_is_an_alarm_and_no_m
     del hands.quality["oxygen.oxygen"]
     hands.go(16.0)
     assert hands.alarms == {}
-    hands.quality["oxygen.oxygen"] = quality  # type: ignore[assignment]
+    hands.quality["oxygen.oxygen"] = quality
     hands.go(14.0)
     assert hands.alarms == {}, "it counts anew"
 

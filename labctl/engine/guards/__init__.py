@@ -38,22 +38,20 @@ GUARDS: Mapping[str, Guard] = {
 }
 """In the order in which they are asked: of two guards on one cause the graver comes first."""
 
-_SEES = {name: guard.sees for name, guard in GUARDS.items()}
-
 
 def watch(scan: Scan, rig: Rig, *, idle: bool = False) -> None:
     """Ask every guard of a chamber once; those alone that are always asked while it is idle."""
     chamber, tally = scan.state.chambers[rig.name], scan.tally
     for one in rig.watches:
-        name, _, alarm, _, _ = one
-        if idle and not GUARDS[name].always:
+        guard = GUARDS[one.guard]
+        if idle and not guard.always:
             continue
-        seen = _SEES[name](scan, rig, chamber, one)
+        seen = guard.sees(scan, rig, chamber, one)
         if seen is not None:
-            judge(scan, rig, GUARDS[name], one, seen)
+            judge(scan, rig, guard, one, seen)
             chamber = scan.state.chambers[rig.name]
-        elif alarm in tally:
-            rest(scan, rig, GUARDS[name], one)
+        elif one.alarm in tally:
+            rest(scan, rig, guard, one)
 
 
 __all__ = ["GUARDS", "Guard", "watch"]

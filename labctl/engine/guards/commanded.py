@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
 from typing import NamedTuple
 
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import HOLD, Guard, Seen, Stage
-from labctl.engine.scan import Scan
+from labctl.engine.scan import Scan, named
 from labctl.engine.state import ChamberState, Lease
 from labctl.model.limits import limit
 from labctl.model.readings import Reading
@@ -101,9 +100,7 @@ class _Names(NamedTuple):
     answered_s: str
 
 
-@cache
-def _names(chamber: str) -> _Names:
-    return _Names(*(f"{chamber}/{name}" for name in _Names._fields))
+_names = named(_Names)
 
 
 def _is_told(scan: Scan, instrument: str) -> bool:

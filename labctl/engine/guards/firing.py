@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from labctl.engine.context import Context, Rig, Watch
 from labctl.engine.guards.frame import HOLD, Guard, Seen, Stage
-from labctl.engine.scan import Scan
+from labctl.engine.scan import Scan, named
 from labctl.engine.state import ChamberState
 from labctl.model.limits import limit
 from labctl.protocol.plan import Heat
@@ -40,9 +40,7 @@ def _of_run(run: str, chamber: str) -> _Fired:
     return _Fired(*(f"{run}/{chamber}/{name}" for name in _Fired._fields))
 
 
-@cache
-def _names(chamber: str) -> _Names:
-    return _Names(*(f"{chamber}/firing/{name}" for name in _Names._fields))
+_names = named(_Names, "firing")
 
 
 def ramp_deviation(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:

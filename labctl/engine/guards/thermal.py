@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import NamedTuple
 
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import ALARM, TRIP, Guard, Seen, Stage
-from labctl.engine.scan import Scan
+from labctl.engine.scan import Scan, named
 from labctl.engine.state import ChamberState
 from labctl.model.limits import limit
 from labctl.model.readings import BAD, NOT_READY
@@ -23,9 +22,7 @@ class _Names(NamedTuple):
     off_n: str
 
 
-@cache
-def _names(chamber: str) -> _Names:
-    return _Names(*(f"{chamber}/{name}" for name in _Names._fields))
+_names = named(_Names)
 
 
 def over_temperature(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:

@@ -7,13 +7,12 @@ interruption, and how long good oxygen readings have stayed low. Heating needs i
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import NamedTuple
 
 from labctl.engine import procedure, relief
 from labctl.engine.cold import gas_may_stop, is_open_cold
 from labctl.engine.context import Rig
-from labctl.engine.scan import Scan
+from labctl.engine.scan import Scan, named
 from labctl.engine.state import RunState, StepState
 from labctl.engine.steps.confirm import confirmed
 from labctl.engine.steps.people import ask
@@ -35,9 +34,7 @@ class _Names(NamedTuple):
     gas_l: str
 
 
-@cache
-def _names(chamber: str) -> _Names:
-    return _Names(*(f"{chamber}/{name}" for name in _Names._fields))
+_names = named(_Names)
 
 
 def watch_purge(scan: Scan, rig: Rig) -> None:

@@ -163,8 +163,9 @@ def _take(
 
 
 def _portion(scan: Scan, run: RunState, of: str) -> Portion:
-    portion: Portion = scan.context.steps[run.plan_hash][of].portion  # type: ignore[union-attr]
-    return portion
+    step = scan.context.steps[run.plan_hash][of]
+    assert isinstance(step, Weigh | Dispense)
+    return step.portion
 
 
 def _before(run: RunState, of: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.model.readings import BAD, NOT_READY
+from labctl.model.readings import BAD, NOT_READY, Quality
 from tests.engine.bench import Hands, inert, purge, unload
 
 
@@ -40,10 +40,10 @@ def test_without_an_analyser_volumes_alone_prove() -> None:
 
 
 @pytest.mark.parametrize("quality", [BAD, NOT_READY])
-def test_a_low_oxygen_reading_that_is_not_good_never_counts(quality: int) -> None:
+def test_a_low_oxygen_reading_that_is_not_good_never_counts(quality: Quality) -> None:
     hands = washing()
     hands.values["oxygen.oxygen"] = 1.0
-    hands.quality["oxygen.oxygen"] = quality  # type: ignore[assignment]
+    hands.quality["oxygen.oxygen"] = quality
     hands.until(lambda: hands.run.state == "HELD", 1000.0)
     assert "no good oxygen reading" in (hands.run.reason or "")
 

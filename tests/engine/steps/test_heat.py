@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.model.readings import NOT_READY, SILENT
+from labctl.model.readings import NOT_READY, SILENT, Quality
 from labctl.protocol.plan import Checkpoint
 from tests.engine.bench import Hands, cool, dry, inert, purge, ramp
 
@@ -80,12 +80,12 @@ def test_only_observed_time_in_band_is_soaked() -> None:
 
 
 @pytest.mark.parametrize("quality", [NOT_READY, SILENT])
-def test_a_reading_that_is_not_good_is_no_soak(quality: int) -> None:
+def test_a_reading_that_is_not_good_is_no_soak(quality: Quality) -> None:
     hands = oven(100.0)
     hands.phase("dry", "soak")
     hands.go(100.0)
     soaked = hands.state.tally["run-1/dry/soak0_s"]
-    hands.quality["oven.temperature"] = quality  # type: ignore[assignment]
+    hands.quality["oven.temperature"] = quality
     hands.scan()
     assert hands.state.tally["run-1/dry/soak0_s"] == soaked
 
