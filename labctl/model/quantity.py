@@ -121,6 +121,8 @@ _KEY = {
 UNITS: frozenset[str] = frozenset(_PINT)
 """Every spelling of a unit that labctl knows."""
 
+LONGEST_UNIT = 16
+"""Characters; no unit that labctl knows has half as many, so a longer one is none of them misspelt."""
 LEAST, MOST = 1e-9, 1e9
 """Between them every quantity of a laboratory in its canonical unit: 30 years in seconds, a microgram (assumed)."""
 
@@ -178,8 +180,8 @@ def canonical_unit(unit: str) -> str:
         return "degC"
     if normal in UNITS:
         return normal
-    near = get_close_matches(normal, sorted(UNITS), 1, 0.5)
-    raise QuantityError(f"unknown unit {_short(unit)}", f"did you mean {near[0]}?" if near else None)
+    near = _nearest(normal, tuple(sorted(UNITS)))
+    raise QuantityError(f"unknown unit {_short(unit)}", f"did you mean {near}?" if near else None)
 
 
 def dimension_of(*texts: object) -> str | None:
@@ -239,9 +241,16 @@ def _wrong_unit(text: str, unit: str, kind: Dimension) -> QuantityError:
         return QuantityError(
             f"{_short(text)} has a decimal comma", f"write {text.strip().replace(',', '.', 1)}"
         )
-    near = get_close_matches(unit, kind.units, 1, 0.5)
-    hint = f"did you mean {near[0]}?" if near else _wanted(kind)
+    near = _nearest(unit, kind.units)
+    hint = f"did you mean {near}?" if near else _wanted(kind)
     return QuantityError(f"{_short(text)}: unknown unit {_short(unit)}", hint)
+
+
+@lru_cache(1024)
+def _nearest(unit: str, among: tuple[str, ...]) -> str | None:
+    """The unit that is written most alike; a file may hold the same mistake ten thousand times."""
+    near = get_close_matches(unit, among, 1, 0.5) if len(unit) <= LONGEST_UNIT else ()
+    return near[0] if near else None
 
 
 def _wanted(kind: Dimension) -> str:

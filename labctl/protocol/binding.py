@@ -17,7 +17,6 @@ from labctl.protocol import estimates
 from labctl.protocol import schema as written
 from labctl.protocol.conditions import WrittenDecide, WrittenWait
 from labctl.protocol.declared import made, published, substances
-from labctl.protocol.diagnosis import nearest
 from labctl.protocol.inquiry import NEVER_LEFT_OUT, Inquiry, of_sample
 from labctl.protocol.order import apart, shared
 from labctl.protocol.plan import (
@@ -177,18 +176,17 @@ class _Binder:
                 self.cast.error("STEP-005", (*path, "when"), message, "put `when` on other steps", key=True)
             asked["when"] = self.inquiry.whens(step.when, step.sample, (*path, "when"))
         if step.needs is not None:
-            for name in step.needs:
+            for nth, name in enumerate(step.needs):
                 if self.seen.get(name, index) >= index:
                     message = f"there is no step {name!r} before this one"
-                    known = [n for n, i in self.seen.items() if i < index]
-                    self.cast.error("STEP-006", (*path, "needs"), message, nearest(name, known))
+                    near = self.cast.near(name, (n for n, i in self.seen.items() if i < index))
+                    self.cast.error("STEP-006", (*path, "needs", nth), message, near)
             asked["needs"] = tuple(step.needs)
         if step.sample is not None:
             if step.sample not in self.protocol.samples:
                 message = f"there is no sample {step.sample!r}"
-                self.cast.error(
-                    "STEP-007", (*path, "sample"), message, nearest(step.sample, self.protocol.samples)
-                )
+                near = self.cast.near(step.sample, self.protocol.samples)
+                self.cast.error("STEP-007", (*path, "sample"), message, near)
             asked["sample"] = step.sample
         return asked
 
@@ -437,7 +435,7 @@ class _Binder:
         dimension = DERIVED.get(quantity)
         if dimension is None:
             message = f"{quantity!r} is not a quantity that labctl works out"
-            self.cast.error("SCH-001", path, message, nearest(quantity, DERIVED), key=True)
+            self.cast.error("SCH-001", path, message, self.cast.near(quantity, DERIVED), key=True)
             return None
         try:
             value = parse(text, dimension)

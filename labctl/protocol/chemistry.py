@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from math import hypot, sqrt
 from typing import NamedTuple
@@ -87,6 +87,7 @@ def molar_mass(of: Formula) -> MolarMass:
     )
 
 
+@lru_cache(1024)
 def formula(text: str) -> Formula:
     """The formula in `text`. Raises FormulaError, which says what stands in the way."""
     written = unicodedata.normalize("NFKC", text).strip()

@@ -9,7 +9,6 @@ from labctl.model.quantity import DIMENSIONS, QuantityError, parse
 from labctl.protocol.chemistry import FormulaError, formula
 from labctl.protocol.contents import KINDS, kinds_of
 from labctl.protocol.cookbook import find_recipe
-from labctl.protocol.diagnosis import nearest
 from labctl.protocol.plan import Expected, Parameter, Product, Substance
 from labctl.protocol.roles import Cast
 from labctl.protocol.schema import WrittenProtocol
@@ -72,12 +71,8 @@ def published(
                          provenance=e.provenance, step=e.step)
             )  # fmt: skip
             if e.step is not None and e.step not in (known := [s.id for s in protocol.steps]):
-                cast.error(
-                    "STEP-006",
-                    ("expected", i, "step"),
-                    f"there is no step {e.step!r}",
-                    nearest(e.step, known),
-                )
+                message = f"there is no step {e.step!r}"
+                cast.error("STEP-006", ("expected", i, "step"), message, cast.near(e.step, known))
         else:
             elsewhere.setdefault(e.quantity, i)
     for quantity, i in elsewhere.items():
@@ -98,7 +93,7 @@ def _holds(
     parameter = parameters.get(name)
     if parameter is None:
         if name not in protocol.parameters:
-            hint = nearest(name, protocol.parameters)
+            hint = cast.near(name, protocol.parameters)
             cast.error("PAR-001", path, f"there is no parameter {name!r}", hint, key=True)
         return False
     dimension = next((d.name for d in DIMENSIONS.values() if d.unit == parameter.unit), None)

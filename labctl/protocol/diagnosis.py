@@ -14,9 +14,9 @@ from labctl.errors import Finding
 from labctl.protocol.source import Document, Path
 
 MOST = 1000
-"""So many complaints about one file are looked into: each wants its place, and the nearest name."""
-
-
+"""So many complaints about one file are looked into: each wants its place."""
+MOST_HINTS = 100
+"""After so many complaints no nearest name is looked for any more: each search takes a millisecond."""
 MOST_NAMES, LONGEST, COMPARED = 200, 100, 30
 """No name is looked for among more than so many, nor one that is longer, nor compared with more: those that begin
 alike and are as long come first. A file may hold thousands of each."""
@@ -76,19 +76,19 @@ def _at(data: Any, path: Path) -> Any:
 def findings_of(error: pydantic.ValidationError, document: Document, model: type[BaseModel]) -> list[Finding]:
     """Every complaint of `model` about `document`, where it belongs; of very many, the first and how many more."""
     complaints = error.errors(include_url=False)
-    found = [_finding(e, document, model) for e in complaints[:MOST]]
+    found = [_finding(e, document, model, nth < MOST_HINTS) for nth, e in enumerate(complaints[:MOST])]
     if more := complaints[MOST:]:
         message = f"{len(more)} more mistakes, beginning here"
         found.append(document.finding("SCH-004", tuple(more[0]["loc"]), message, "mend the others first"))
     return found
 
 
-def _finding(error: Any, document: Document, model: type[BaseModel]) -> Finding:
+def _finding(error: Any, document: Document, model: type[BaseModel], hinted: bool) -> Finding:
     path: Path = tuple(error["loc"])
     kind, context = error["type"], error.get("ctx") or {}
     name = _name(document, path)
     if kind == "extra_forbidden":
-        hint = nearest(path[-1], valid_keys(model, path[:-1]))
+        hint = nearest(path[-1], valid_keys(model, path[:-1])) if hinted else None
         return document.finding("SCH-001", path, f"unknown key {path[-1]!r}", hint, key=True)
     if kind == "missing":
         return document.finding("SCH-002", path[:-1], f"{path[-1]!r} is missing{_of(document, path[:-1])}")
@@ -99,13 +99,11 @@ def _finding(error: Any, document: Document, model: type[BaseModel]) -> Finding:
         hint = context["hint"] or None
         return document.finding(context["rule"], where, context["reason"], hint, key=bool(context["key"]))
     if kind == "literal_error":
-        valid = [v for v in _literals(model, path) if isinstance(v, str)]
-        return document.finding(
-            "SCH-003",
-            path,
-            f"{name}: {error['input']!r} is not one of its values",
-            nearest(error["input"], valid),
-        )
+        message = f"{name}: {error['input']!r} is not one of its values"
+        valid = [v for v in _literals(model, path) if isinstance(v, str)] if hinted else []
+        return document.finding("SCH-003", path, message, nearest(error["input"], valid))
+    if kind == "too_long":
+        return document.finding("SCH-003", path, f"{name}: at most {context['max_length']} are taken")
     hint = "write it in quotes" if kind == "string_type" and isinstance(error["input"], int | float) else None
     message = SHAPES.get(kind) or error["msg"][0].lower() + error["msg"][1:]
     return document.finding("SCH-003", path, f"{name}: {message}" if name else message, hint)

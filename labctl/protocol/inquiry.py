@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from labctl.bench.api import CAPABILITIES
 from labctl.model.quantity import DIMENSIONS, QuantityError, parse
 from labctl.protocol.conditions import WrittenCondition, WrittenWhen
-from labctl.protocol.diagnosis import nearest
 from labctl.protocol.plan import Condition, When
 from labctl.protocol.roles import Cast
 from labctl.protocol.source import Path
@@ -35,7 +34,7 @@ class Inquiry:
             signals = CAPABILITIES[self.cast.declared[role]].signals if instrument else {}
             if instrument is not None and signal not in signals:
                 message = f"role {role!r} has no signal {signal!r}"
-                self.cast.error("COND-001", (*path, "signal"), message, nearest(signal, signals))
+                self.cast.error("COND-001", (*path, "signal"), message, self.cast.near(signal, signals))
             unit = signals.get(signal)
         else:
             assert asked.entered is not None
@@ -43,7 +42,9 @@ class Inquiry:
             unit = self.entered.get(entered)
             if unit is None:
                 message = f"no step before this one asks a person for {asked.entered!r}"
-                self.cast.error("COND-002", (*path, "entered"), message, nearest(entered, self.entered))
+                self.cast.error(
+                    "COND-002", (*path, "entered"), message, self.cast.near(entered, self.entered)
+                )
         if unit is None:
             return None
         value = self.limit(limit, unit, (*path, comparison))
@@ -92,7 +93,7 @@ class Inquiry:
                 for name in named[key]:
                     if name not in self.decided:
                         message = f"no step {name!r} decides anything before this one"
-                        self.cast.error("COND-003", (*at, key), message, nearest(name, self.decided))
+                        self.cast.error("COND-003", (*at, key), message, self.cast.near(name, self.decided))
             found.append(When(condition=condition, met=named["met"], not_met=named["not_met"]))
         return tuple(found)
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError as SchemaError
 
 from labctl.errors import Finding
 from labctl.model.quantity import DIMENSIONS, QuantityError, dimension_of, parse
-from labctl.protocol.diagnosis import MOST, findings_of, nearest
+from labctl.protocol.diagnosis import MOST_HINTS, findings_of, nearest
 from labctl.protocol.plan import Parameter
 from labctl.protocol.schema import WrittenParameter, WrittenProtocol
 from labctl.protocol.source import Document, Path, Place, scalar
-from labctl.protocol.words import MOST_TEXT, REFERENCE, Scalar
+from labctl.protocol.words import MOST_NAMED, MOST_TEXT, REFERENCE, Scalar
 
 Resolved = dict[str, Parameter]
 
@@ -23,7 +23,8 @@ Resolved = dict[str, Parameter]
 def resolve(document: Document, given: Mapping[str, str]) -> tuple[Resolved, list[Finding]]:
     """Every parameter of the document with its value, and what is wrong with them or with what was given."""
     block = document.data.get("parameters") if isinstance(document.data, dict) else None
-    block = block if isinstance(block, dict) else {}
+    if not isinstance(block, dict) or len(block) > MOST_NAMED:
+        block = {}  # the schema says so
     findings: list[Finding] = []
     resolved: Resolved = {}
     for name in given:
@@ -133,7 +134,7 @@ def fill(document: Document, resolved: Resolved) -> Filled:
                 unresolved.add(document.spot(path))
             if name not in names:
                 message = f"{{{name}}} refers to no parameter"
-                hint = nearest(name, names) if len(findings) < MOST else None
+                hint = nearest(name, names) if len(findings) < MOST_HINTS else None
                 findings.append(document.finding("PAR-004", path, message, hint))
         whole = REFERENCE.fullmatch(value)
         if whole and whole[1] in resolved:

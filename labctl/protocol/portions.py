@@ -8,7 +8,6 @@ from labctl.model.quantity import QuantityError
 from labctl.protocol.batch import Batch, batch
 from labctl.protocol.cookbook import find_recipe
 from labctl.protocol.declared import NO_RECIPE
-from labctl.protocol.diagnosis import nearest
 from labctl.protocol.plan import Dispense, Portion, Weigh
 from labctl.protocol.recipe import Unit
 from labctl.protocol.roles import Cast
@@ -84,7 +83,8 @@ class Portions:
                 )
             if made is not None:
                 message = f"recipe {made.recipe.recipe} has no reagent {written.reagent!r}"
-                self._cast.error("RCP-006", (*at, "reagent"), message, nearest(written.reagent, made.lines))
+                near = self._cast.near(written.reagent, made.lines)
+                self._cast.error("RCP-006", (*at, "reagent"), message, near)
             return None
         reagent = known.reagent
         try:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from labctl.bench.api import CAPABILITIES
 from labctl.bench.schema import Bench
 from labctl.errors import Finding
-from labctl.protocol.diagnosis import nearest
+from labctl.protocol.diagnosis import MOST_HINTS, nearest
 from labctl.protocol.source import Document, Path
 
 AWAITED = {"potentiostat": "voltammetry and impedance"}
 """Capabilities that protocols may ask for although no driver offers them yet, and for what."""
-
-
-MOST_HINTS = 200
-"""After so many mistakes no nearest name is looked for any more: each search takes a millisecond."""
 
 
 @dataclass
@@ -38,6 +34,10 @@ class Cast:
         """Note an error at the value (or key) of `path`."""
         self.findings.append(self.document.finding(rule, path, message, hint, key=key))
 
+    def near(self, word: str, valid: Iterable[str]) -> str | None:
+        """The nearest valid name, as a hint; None after MOST_HINTS mistakes."""
+        return nearest(word, valid) if len(self.findings) < MOST_HINTS else None
+
     def bind(self) -> None:
         """Give every role its instrument; several able ones need a default."""
         for role, capability in self.declared.items():
@@ -48,12 +48,8 @@ class Cast:
                 self.error("BIND-007", path, message, hint)
                 continue
             if capability not in CAPABILITIES:
-                self.error(
-                    "ROLE-002",
-                    path,
-                    f"there is no capability {capability!r}",
-                    nearest(capability, CAPABILITIES),
-                )
+                message = f"there is no capability {capability!r}"
+                self.error("ROLE-002", path, message, self.near(capability, CAPABILITIES))
                 continue
             able = [n for n, i in self.bench.instruments.items() if capability in i.provides]
             chosen = able if len(able) == 1 else [n for n in able if self.bench.instruments[n].default]
@@ -81,8 +77,7 @@ class Cast:
     def instrument(self, role: str, path: Path, *capabilities: str) -> str | None:
         """The instrument in a role; a finding if there is no such role, or one of another capability."""
         if role not in self.declared:
-            hint = nearest(role, self.declared) if len(self.findings) < MOST_HINTS else None
-            self.error("ROLE-001", path, f"there is no role {role!r}", hint)
+            self.error("ROLE-001", path, f"there is no role {role!r}", self.near(role, self.declared))
             return None
         capability = self.declared[role]
         if capabilities and capability in (*CAPABILITIES, *AWAITED) and capability not in capabilities:

@@ -22,6 +22,7 @@ from labctl.protocol.contents import KINDS as KINDS_OF_CONTENT
 from labctl.protocol.plan import After, Atmosphere
 from labctl.protocol.roles import AWAITED as AWAITED_CAPABILITIES
 from labctl.protocol.words import (
+    MOST_NAMED,
     NAME,
     Concentration,
     Count,
@@ -194,7 +195,7 @@ class WrittenHeat(Written):
     to: Temperature | None = None
     ramp: Ramp | None = None
     hold: Time | None = None
-    segments: list[WrittenSegment] = Field(default_factory=list)
+    segments: list[WrittenSegment] = Field(default_factory=list, max_length=MOST_NAMED)
     band: Difference = 5.0
     atmosphere: Atmosphere = "air"
     under: Under | None = None
@@ -411,16 +412,16 @@ class WrittenProtocol(Written):
     protocol: str = Field(pattern="^[a-z0-9][a-z0-9_-]*$", max_length=64)
     title: str = ""
     source: dict[str, str] = Field(default_factory=dict)
-    parameters: dict[str, WrittenParameter] = Field(default_factory=dict)
+    parameters: dict[str, WrittenParameter] = Field(default_factory=dict, max_length=MOST_NAMED)
     roles: dict[
         str,
         Annotated[
             str, WithJsonSchema({"type": "string", "enum": sorted({*CAPABILITIES, *AWAITED_CAPABILITIES})})
         ],
-    ] = Field(default_factory=dict)
+    ] = Field(default_factory=dict, max_length=MOST_NAMED)
     product: WrittenProduct | None = None
     charge: WrittenCharge = WrittenCharge()
-    contents: dict[str, WrittenContent] | None = None
-    expected: list[WrittenExpected] = Field(default_factory=list)
-    samples: list[str] = Field(default_factory=list)
+    contents: dict[str, WrittenContent] | None = Field(default=None, max_length=MOST_NAMED)
+    expected: list[WrittenExpected] = Field(default_factory=list, max_length=MOST_NAMED)
+    samples: list[str] = Field(default_factory=list, max_length=MOST_NAMED)
     steps: list[WrittenStep] = Field(min_length=1, max_length=1000)

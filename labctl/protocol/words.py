@@ -12,6 +12,8 @@ from labctl.model.quantity import DIMENSIONS, UNITS, QuantityError, canonical_un
 
 MOST_TEXT = 2000
 """Characters by which references let a text grow: they would else fill the memory (assumed)."""
+MOST_NAMED = 200
+"""Parameters, roles, samples, substances or expected results of one protocol; segments of one step (assumed)."""
 REFERENCE = re.compile(r"\{([^{}]*)\}")
 NAME = r"[a-z][a-z0-9_-]*"
 

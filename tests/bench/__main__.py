@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.bench import forecasts, linting, starting, ticks, virtual_run, wires
+from tests.bench import forecasts, linting, reports, starting, ticks, virtual_run, wires
 
 ROUNDS = 5
 ROOT = Path(__file__).parents[2]
@@ -79,6 +79,7 @@ def main() -> int:
         missed += ratio < must
     (ROOT / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
     print(f"the whole 800 degC synthesis, recorded: {virtual_run.whole_run_cpu_s():.1f} CPU s (no gate)")
+    print(f"the report of a synthesis: {reports.cpu_s():.1f} CPU s (goal 3, no gate)")
     print(f"the forecast of it: {forecasts.whole_cpu_s():.1f} CPU s (goal 5, no gate)")
     print(
         f"the first judgement of 30 steps, beyond imports: {linting.first_cpu_s() * 1e3:.0f} ms of CPU (no gate)"

@@ -1,1 +1,1 @@
-"""Documents that nobody would write: accepted or refused with findings, never a traceback, within a second."""
+"""Documents that nobody would write: accepted or refused with findings, never a traceback; `make fuzz` times them."""

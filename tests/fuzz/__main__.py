@@ -13,6 +13,8 @@ from tests.fuzz.documents import MISTAKES, documents
 from tests.fuzz.trial import Broken, Cost, bench, highest_mb, trial
 
 EVERY = 2_000
+MOST_S = 1.0
+"""CPU seconds that a document may take. Judged here and not by the suite, which a tracer may slow."""
 KEPT = Path("fuzz-broken")
 
 
@@ -32,6 +34,8 @@ def main() -> int:
         tried[name] += 1
         try:
             was_accepted, cost = trial(document, on, plan_text)
+            if cost.seconds > MOST_S:
+                raise Broken(f"{cost.seconds:.2f} s of CPU")
         except Broken as error:
             broken += 1
             KEPT.mkdir(exist_ok=True)

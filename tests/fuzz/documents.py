@@ -371,6 +371,25 @@ def _misspelt(chance: Random) -> str:
     return f"protocol: p\nroles:\n{roles}steps:\n{steps}"
 
 
+def _needs(chance: Random) -> str:
+    """Thousands of needs for steps that are almost there."""
+    needs = ", ".join(f"stepstep{i}x" for i in range(chance.choice((5, 50, 66))))
+    steps = "".join(f"  - {{id: stepstep{i}, needs: [{needs}], wait: {{for: 1 s}}}}\n" for i in range(190))
+    return f"protocol: p\nsteps:\n{steps}"
+
+
+def _units(chance: Random) -> str:
+    """Thousands of quantities in units that nobody knows."""
+    n, each = chance.choice(((1, 4000), (70, 199)))
+    steps = "".join(
+        f"  - {{id: s{i}, heat: {{with: furnace, segments: ["
+        + ", ".join(f"{{to: 800 dgeC{i}{k}}}" for k in range(each))
+        + "]}}\n"
+        for i in range(n)
+    )
+    return f"protocol: p\nroles: {{furnace: tube_furnace}}\nsteps:\n{steps}"
+
+
 def _itself(chance: Random) -> str:
     other = chance.choice(("p", "short-furnace", "../p", "x" * 5000))
     return f"protocol: p\nextends: {other}\nsteps: [{{include: p}}]\n"
@@ -383,7 +402,7 @@ def _random_text(chance: Random) -> str:
 
 BOMBS = (
     _aliases, _nested, _indented, _long_scalar, _huge_number, _wide, _many_keys, _many_parameters, _references,
-    _repeats, _segments, _contents, _misspelt, _itself, _random_text,
+    _repeats, _segments, _contents, _misspelt, _needs, _units, _itself, _random_text,
 )  # fmt: skip
 
 MAKERS: dict[Callable[[Random], Fuzzed], int] = {

@@ -24,18 +24,15 @@ from labctl.protocol.rules import CATALOGUE
 from labctl.protocol.validation import check_text
 from tests.fuzz.documents import Fuzzed
 
-MOST_S = 1.0
 MOST_MB = 200.0
-
-
 NAMES = ("p.yaml", "bench.yaml", "recipe.yaml")
 """What findings call the document itself."""
-STOPPED_S = 5.0
-"""After so long of CPU a document is given up."""
+STOPPED_S = 20.0
+"""After so long of CPU a document is given up: it hangs, however slow the machine and what traces it."""
 
 
 class Broken(AssertionError):
-    """A document was answered wrongly, too slowly, or with too much memory."""
+    """A document was answered wrongly, never, or with too much memory."""
 
 
 class Cost(NamedTuple):
@@ -88,8 +85,6 @@ def trial(document: Fuzzed, on: Bench, plan_text: str) -> tuple[bool, Cost]:
     lines = _lines(document.content)
     for finding in findings[:50]:
         _sound(finding, lines)
-    if cost.seconds > MOST_S:
-        raise Broken(f"{cost.seconds:.2f} s of CPU")
     if cost.grown_mb > MOST_MB:
         raise Broken(f"{cost.grown_mb:.0f} MB")
     return accepted, cost

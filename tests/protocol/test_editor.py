@@ -19,7 +19,8 @@ TYPES: dict[str, Any] = {
 KNOWN = {
     "$schema", "$defs", "$ref", "title", "description", "default", "type", "properties", "additionalProperties",
     "required", "items", "anyOf", "enum", "const", "pattern", "minLength", "maxLength", "minItems", "maxItems",
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minProperties", "if", "then", "else",
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minProperties", "maxProperties", "if", "then",
+    "else",
 }  # fmt: skip
 """Words of JSON Schema that the schemas use and `fits` understands."""
 
@@ -51,7 +52,7 @@ def fits(value: Any, schema: Any, root: dict[str, Any]) -> bool:
         named, others = schema.get("properties", {}), schema.get("additionalProperties", True)
         return (
             set(schema.get("required", ())) <= set(value)
-            and len(value) >= schema.get("minProperties", 0)
+            and schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", len(value))
             and all(fits(v, named.get(k, others), root) for k, v in value.items())
         )
     return True

@@ -167,6 +167,40 @@ def test_what_is_no_protocol_at_all_gives_findings(content: str, bench: Bench) -
     assert found
 
 
+MINIMAL = "protocol: p\n{block}steps:\n  - {{id: rest, wait: {{for: 1 s}}}}\n"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        ("parameters", "p{i}: {{default: {i} s}}"),
+        ("roles", "oven{i}: oven"),
+        ("contents", "Na{i}Cl: 1 g"),
+    ],
+    ids=lambda block: block[0],
+)
+def test_a_block_of_more_names_than_any_synthesis_has_is_refused_unread(
+    block: tuple[str, str], bench: Bench
+) -> None:
+    name, line = block
+    for count in (200, 201):
+        written = "".join(f"  {line.format(i=i)}\n" for i in range(1, count + 1))
+        _, found = check_text(MINIMAL.format(block=f"{name}:\n{written}"), "p.yaml", {}, bench)
+        refused = [(f.line, f.message) for f in found if "at most" in f.message]
+        assert refused == ([] if count == 200 else [(3, f"{name}: at most 200 are taken")])
+
+
+def test_nearest_names_are_looked_for_in_the_first_mistakes_only(bench: Bench) -> None:
+    """Thousands of needs for steps that are almost there once took seconds."""
+    needs = ", ".join(f"rest{i}" for i in range(300))
+    text = MINIMAL.format(block="") + f"  - {{id: last, needs: [{needs}], wait: {{for: 1 s}}}}\n"
+    _, found = check_text(text, "p.yaml", {}, bench)
+    missing = [f for f in found if f.rule == "STEP-006"]
+    assert len(missing) == 300
+    assert [f.hint for f in missing] == ["did you mean rest?"] * 100 + [None] * 200
+    assert missing[7].column == text.splitlines()[-1].index("rest7") + 1
+
+
 _BENCH = bundled("standard")
 _WORDS = st.sampled_from(
     ["{", "}", "[", "]", ": ", ", ", "\n", "  ", "- ", "id: a", "heat: ", "with: furnace", "to: 5 K",

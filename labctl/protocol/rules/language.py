@@ -24,7 +24,7 @@ _ERRORS = {
     "YAML-009": "A number beyond what a computer counts is a slip of the finger.",
     "YAML-010": "One file holds one document: a second would not be read.",
     "YAML-011": "A control character commands a terminal, or shows what is not written.",
-    "YAML-012": "No synthesis has 25,000 values: reading them would take seconds.",
+    "YAML-012": "No synthesis has 15,000 values: reading them would take a second.",
     "SCH-001": "A key that nothing reads would be a wish that nobody carries out.",
     "SCH-002": "Without it the block says too little.",
     "SCH-003": "The value is not one that may stand there.",
