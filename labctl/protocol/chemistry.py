@@ -145,9 +145,16 @@ def _count(digits: str, written: str) -> int:
 def _element(symbol: str, written: str) -> str:
     if symbol in atomic_weights():
         return symbol
-    near = get_close_matches(symbol, atomic_weights(), 1, 0.5)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    near = _nearest(symbol)
+    hint = f" (did you mean {near}?)" if near else ""
     raise FormulaError(f"{written!r}: {symbol} is no element with a standard atomic weight{hint}")
+
+
+@cache
+def _nearest(symbol: str) -> str | None:
+    """The element that is written most alike: a name that is no formula is met again in every rule."""
+    near = get_close_matches(symbol, atomic_weights(), 1, 0.5)
+    return near[0] if near else None
 
 
 def _obstacle(character: str) -> str:

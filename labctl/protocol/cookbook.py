@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -52,7 +53,13 @@ def find_recipe(name: str, folder: Path | None = None) -> Recipe:
 
 def load_recipe(file: Path) -> Recipe:
     """The recipe in a file, proven to balance. Raises ValidationError."""
-    document = read(file.read_bytes(), str(file))
+    return _proven(file.read_bytes(), str(file))
+
+
+@lru_cache(32)
+def _proven(content: bytes, name: str) -> Recipe:
+    """The recipe in `content`. One is followed by many protocols, and proving it takes longer than judging them."""
+    document = read(content, name)
     try:
         recipe = Recipe.model_validate(document.data)
     except pydantic.ValidationError as error:

@@ -162,19 +162,18 @@ class _Reader:
 
     def build(self, events: Iterator[Any]) -> None:
         for event in events:
-            at = _mark(event.start_mark)
-            if isinstance(event, yaml.DocumentStartEvent):
-                self.documents += 1
-                if self.documents > 1:
-                    raise self.refused(
-                        "YAML-010", "a second document begins here; one file holds one document", at
-                    )
-            elif isinstance(event, yaml.NodeEvent):
+            if isinstance(event, yaml.NodeEvent):
+                at = _mark(event.start_mark)
                 self.check(event, at)
                 if not self.is_key(event, at):
                     self.add(event, at)
             elif isinstance(event, yaml.CollectionEndEvent):
                 self.stack.pop()
+            elif isinstance(event, yaml.DocumentStartEvent):
+                self.documents += 1
+                if self.documents > 1:
+                    message = "a second document begins here; one file holds one document"
+                    raise self.refused("YAML-010", message, _mark(event.start_mark))
 
     def check(self, event: Any, at: tuple[int, int]) -> None:
         if isinstance(event, yaml.AliasEvent):

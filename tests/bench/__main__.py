@@ -81,9 +81,9 @@ def main() -> int:
     print(f"the whole 800 degC synthesis, recorded: {virtual_run.whole_run_cpu_s():.1f} CPU s (no gate)")
     print(f"the report of a synthesis: {reports.cpu_s():.1f} CPU s (goal 3, no gate)")
     print(f"the forecast of it: {forecasts.whole_cpu_s():.1f} CPU s (goal 5, no gate)")
-    print(
-        f"the first judgement of 30 steps, beyond imports: {linting.first_cpu_s() * 1e3:.0f} ms of CPU (no gate)"
-    )
+    first_ms = linting.first_cpu_s() * 1e3
+    print(f"the first judgement of 30 steps, beyond imports: {first_ms:.0f} ms of CPU (goal 60, no gate)")
+    print(f"a hundred plans of 30 steps judged: {linting.hundred_cpu_s():.1f} CPU s (goal 2, no gate)")
     return 1 if missed else 0
 
 

@@ -63,6 +63,17 @@ def _per_cpu_s(work: Callable[[], object]) -> float:
     return TIMES / (time.process_time() - began)
 
 
+def hundred_cpu_s() -> float:
+    """CPU seconds of judging a hundred different protocols of thirty steps, without a forecast."""
+    text, bench = thirty_steps(), small()
+    began = time.process_time()
+    for nth in range(100):
+        plan, _ = check_text(text.replace("protocol: good", f"protocol: good-{nth}", 1), "p.yaml", {}, bench)
+        assert plan is not None
+        assert plan.protocol == f"good-{nth}"
+    return time.process_time() - began
+
+
 def first_cpu_s() -> float:
     """CPU seconds of the first such judgement of a process, beyond imports."""
     done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=True)
