@@ -246,6 +246,8 @@ def _remark(event: Event) -> tuple[str, str] | None:
             return "plan revised", f"{data['reason']}, by {data['by']}{left_out}"
         case "step_skipped":
             return "left out", f"{data['id']}: {data['because']}"
+        case "lead_passed":
+            return "shared", f"{data['chamber']}: {data['run']} leads after {data['was']}"
         case "custody_opened":
             gas = " and under gas" if data["gas"] else ""
             return "custody", f"{data['chamber']}: hot{gas}; watched until it is cold"

@@ -225,6 +225,9 @@ def _protections(document: Document, bench: Bench) -> Iterator[Finding]:
     """Guards, limits and safe-state items that labctl does not have would protect nobody."""
     for name, chamber in bench.chambers.items():
         at = ("chambers", name)
+        if chamber.shared and chamber.kind != "oven":
+            message = f"{name} is a {chamber.kind}: only an oven has room for several runs"
+            yield document.finding("BENCH-017", (*at, "shared"), message, "leave `shared` out", key=True)
         for i, item in enumerate(chamber.safe_state):
             if item not in SAFE_ITEM_NAMES:
                 message, hint = f"there is no safe-state item {item!r}", nearest(item, SAFE_ITEM_NAMES)

@@ -21,6 +21,10 @@ def _absent(value: object) -> bool:
     return value is None
 
 
+def _none_set(of: object) -> bool:
+    return not of
+
+
 class Limits(Model):
     """What this instrument may be asked for; a protocol can never exceed it. None: the instrument's own limit.
 
@@ -77,6 +81,7 @@ class Chamber(Model):
     io: what protects it -> where that is read or switched, as "instrument.signal" of an I/O module; what is not named
     is absent. exhaust_l_per_min: what a dryer's exhaust draws, measured; None: only a person can say when it is clear.
     leak_sccm: air that the seals of a tube let in, measured by a leak check.
+    shared: several runs may have their batches in this oven at once, at one setpoint.
     """
 
     kind: ChamberKind
@@ -91,6 +96,7 @@ class Chamber(Model):
     heating_lag_s: float = Field(default=0.0, ge=0.0)
     exhaust_l_per_min: float | None = Field(default=None, gt=0.0)
     leak_sccm: float | None = Field(default=None, ge=0.0, exclude_if=_absent)
+    shared: bool = Field(default=False, exclude_if=_none_set)
     io: dict[str, str] = Field(default_factory=dict)
     safe_state: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
@@ -118,10 +124,6 @@ class RuleSetting(Model):
     limit: float | None = None
     waive: str | None = Field(default=None, min_length=1)
     by: str | None = Field(default=None, min_length=1)
-
-
-def _none_set(of: object) -> bool:
-    return not of
 
 
 class Bench(Model):

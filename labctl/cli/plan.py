@@ -21,6 +21,7 @@ from labctl.forecast.margins import Oxygen, Vapour
 from labctl.forecast.outlook import GasLeft, Moment, Outlook, Start, later, outlook
 from labctl.model.limits import limit
 from labctl.protocol.plan import Cool, Heat, Plan
+from labctl.protocol.spans import setpoints, spans
 from labctl.report import numbers
 from labctl.report.gantt import Bar, Call, Schedule, render
 from labctl.runtime.clock import utc_now_ms
@@ -63,7 +64,7 @@ def main(arguments: Namespace) -> int:
     return ValidationError.exit_code if any(f.severity == "error" for f in short) else 0
 
 
-def facts(bench: Bench, planned: Forecast, view: Outlook) -> Iterator[tuple[str, str]]:
+def facts(bench: Bench, plan: Plan, planned: Forecast, view: Outlook) -> Iterator[tuple[str, str]]:
     """All that the outlook says besides the timeline, as (what, in words)."""
     hours = f"{bench.hours.text}{'' if bench.working_hours else ', assumed'}"
     wanted = f"{len(view.moments)} moments" if len(view.moments) != 1 else "1 moment"
@@ -84,11 +85,26 @@ def facts(bench: Bench, planned: Forecast, view: Outlook) -> Iterator[tuple[str,
         yield "oxygen", _oxygen(oxygen)
     for vapour in planned.margins.vapour:
         yield "vapour", _vapour(vapour)
+    for told in _shared(bench, plan):
+        yield "shared", told
     for chamber, signals in view.lost.items():
         yield "not protected", f"{chamber} has no {', '.join(signals)}"
     for stay in view.stays:
         when = f"{day_and_time(stay.begin)} to {day_and_time(stay.end)}"
         yield "somebody stays", f"{when}, while {stay.chamber} is above {limit('T_inert'):g} degC"
+
+
+def _shared(bench: Bench, plan: Plan) -> Iterator[str]:
+    """In which chambers other runs may be meanwhile."""
+    for span in spans(plan.steps):
+        for chamber in sorted(span.chambers):
+            if not bench.chambers[chamber].shared:
+                continue
+            wanted = setpoints([plan.step(name) for name in span.steps], chamber)
+            if wanted and len(wanted) == 1:
+                yield f"{chamber} at {max(wanted):g} degC, with other runs that want it so"
+            else:
+                yield f"{chamber}, but not with this: it is heated to several temperatures, or cooled, there"
 
 
 def day_and_time(when: datetime) -> str:
@@ -191,7 +207,7 @@ def _print(bench: Bench, plan: Plan, planned: Forecast, view: Outlook) -> None:
     )
     print()
     print_table(("from", "to", "step", "kind", "setpoint", "hold", "a person"), _rows(planned, view))
-    print_table(("", ""), facts(bench, planned, view))
+    print_table(("", ""), facts(bench, plan, planned, view))
     print()
     print(f"plan {plan.plan_hash}")
     if view.outside:
@@ -261,7 +277,7 @@ def _write_page(path: Path, bench: Bench, plan: Plan, planned: Forecast, view: O
             for name, points in planned.profile.items()
             if name in heaters
         },
-        facts=tuple(facts(bench, planned, view)),
+        facts=tuple(facts(bench, plan, planned, view)),
     )
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`labctl reserve`: keep a chamber for somebody; runs that need it wait."""
+"""`labctl reserve`: keep a chamber for somebody, or a shared one at a setpoint; runs that need it otherwise wait."""
 
 from __future__ import annotations
 
@@ -15,5 +15,7 @@ def main(arguments: Namespace) -> int:
     if not arguments.end:
         verb = "reserve"
         args |= {"for_s": arguments.duration, "reason": arguments.reason}
+        if arguments.setpoint is not None:
+            args |= {"setpoint_c": arguments.setpoint, "contents": arguments.contents}
     print(f"{verb} {arguments.chamber}: {submit(arguments.bench, verb, None, args, actor(arguments))}")
     return 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from labctl.engine.evolve import evolve, with_tally
 from labctl.engine.state import BenchState, ChamberState, RunState, StepState
 from labctl.model.events import Event
+from labctl.report.numbers import clock
 from labctl.store.reader import Reader
 
 
@@ -28,6 +30,15 @@ def _chambers(events: list[Event]) -> list[str]:
 def _awaited(step: StepState) -> str:
     names = step.data.get("waits_for")
     return f": waits for {', '.join(names)}" if names else ""
+
+
+def shared(state: BenchState) -> Iterator[str]:
+    """Who claims what of ovens that runs share."""
+    for name, chamber in state.chambers.items():
+        for run_id, claim in chamber.claims.items():
+            wants = "no more heat" if claim["setpoint_c"] is None else f"{claim['setpoint_c']:g} degC"
+            leads = ", which leads" if run_id == chamber.run else ""
+            yield f"claim: {name} by {run_id}{leads}: {wants} until {clock(claim['until_s'])}, {claim['contents']}"
 
 
 def phase_of(run: RunState) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from labctl.cli.memory import open_memory
-from labctl.cli.standing import phase_of, standing
+from labctl.cli.standing import phase_of, shared, standing
 from labctl.cli.terminal import print_json, print_table, say
 from labctl.engine.machine import allowed_commands
 from labctl.report.numbers import clock as hours
@@ -47,6 +47,11 @@ def main(arguments: Namespace) -> int:
             "alarms": list(state.alarms.values()),
             "bypasses": list(state.bypasses.values()),
             "reservations": list(state.reservations.values()),
+            "shared": [
+                {"chamber": name, "leader": c.run, "claims": c.claims, "contents": list(c.contents)}
+                for name, c in state.chambers.items()
+                if c.claims
+            ],
             "latched": {name: list(c.latched) for name, c in state.chambers.items() if c.latched},
             "allowed_commands": live[0]["allowed_commands"] if len(live) == 1 else [],
             "readings": {f"{r.instrument}.{r.signal}": r.value if not r.quality else None for r in latest},
@@ -71,8 +76,12 @@ def main(arguments: Namespace) -> int:
         for prompt in run_state.prompts.values():
             asked = ", ".join(f"{e['name']} ({e['unit']})" for e in prompt["enter"])
             print(f"waits for a person: {prompt['id']}: {prompt['do']}{f' [{asked}]' if asked else ''}")
+    for line in shared(state):
+        print(line)
     for kept in state.reservations.values():
-        print(f"reserved: {kept['chamber']} until {hours(kept['until_s'])} by {kept['by']}: {kept['reason']}")
+        at = f" at {kept['setpoint_c']:g} degC for {kept['contents']}" if "setpoint_c" in kept else ""
+        until = hours(kept["until_s"])
+        print(f"reserved: {kept['chamber']}{at} until {until} by {kept['by']}: {kept['reason']}")
     for each in custody:
         gas = "gas on" if each["gas"] else "gas off"
         print(f"custody: {each['chamber']}, {gas}, since {each['cause']}")

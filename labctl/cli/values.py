@@ -52,6 +52,16 @@ def duration(text: str) -> float:
     return seconds
 
 
+def celsius(text: str) -> float:
+    """A temperature in degC: a quantity as in `40 degC`."""
+    from labctl.model.quantity import QuantityError, parse
+
+    try:
+        return parse(text, "temperature")
+    except QuantityError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
 def moment(text: str) -> datetime:
     """A time by the clock on the wall, as in `2026-01-05 09:00`; with an offset it becomes that of this machine."""
     from datetime import datetime

@@ -109,6 +109,7 @@ class Rig:
     thermometer.
     io: protective signal or output -> (instrument, its signal); what is not there is absent. exhaust_s: how long a
     dryer's exhaust must be proven before it heats; None: a person says so. dries: solvent may be in it.
+    shared: several runs may have their batches in it at one setpoint. exhaust_l_per_min: what draws their vapour off.
     """
 
     name: str
@@ -140,6 +141,8 @@ class Rig:
     io: Mapping[str, tuple[str, str]]
     exhaust_s: float | None
     dries: bool
+    shared: bool
+    exhaust_l_per_min: float | None
     supply: Cylinder | None
 
     @property
@@ -261,6 +264,8 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         io=io,
         exhaust_s=exhaust_s,
         dries=first("solvent_dryer") is not None,
+        shared=chamber.shared,
+        exhaust_l_per_min=chamber.exhaust_l_per_min,
         supply=supply,
     )
 

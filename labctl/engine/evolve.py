@@ -54,23 +54,43 @@ def _chamber_taken(state: BenchState, data: Data, event: Event) -> BenchState:
 
 
 def _chamber_released(state: BenchState, data: Data, event: Event) -> BenchState:
-    return _put_chamber(state, data["chamber"], run=None, atmosphere="air", purged=False)
+    return _put_chamber(state, data["chamber"], run=None, claims={}, atmosphere="air", purged=False)
 
 
 def _chamber_left(state: BenchState, data: Data, event: Event) -> BenchState:
-    return _put_chamber(state, data["chamber"], run=None)
+    return _put_chamber(state, data["chamber"], run=None, claims={})
+
+
+def _chamber_claimed(state: BenchState, data: Data, event: Event) -> BenchState:
+    claim = {what: data[what] for what in ("setpoint_c", "until_s", "contents")}
+    claims = state.chambers[data["chamber"]].claims
+    return _put_chamber(state, data["chamber"], claims={**claims, data["run"]: claim})
+
+
+def _claim_released(state: BenchState, data: Data, event: Event) -> BenchState:
+    claims = {run: kept for run, kept in state.chambers[data["chamber"]].claims.items() if run != data["run"]}
+    return _put_chamber(state, data["chamber"], claims=claims)
+
+
+def _lead_passed(state: BenchState, data: Data, event: Event) -> BenchState:
+    """The heat goes on as it is, authorised for as long as the new leader may need it."""
+    lease = state.chambers[data["chamber"]].lease
+    kept = replace(lease, until_s=data["until_s"]) if lease else None
+    return _put_chamber(state, data["chamber"], run=data["run"], lease=kept)
 
 
 def _run_waits(state: BenchState, data: Data, event: Event) -> BenchState:
-    return _put_run(state, replace(state.runs[event.stream], waits=data["for"]))
+    waits_for = tuple(data.get("chambers", ()))
+    return _put_run(state, replace(state.runs[event.stream], waits=data["for"], waits_for=waits_for))
 
 
 def _reserved(state: BenchState, data: Data, event: Event) -> BenchState:
-    return replace(state, reservations={**state.reservations, data["chamber"]: data})
+    return replace(state, reservations={**state.reservations, str(data.get("id", data["chamber"])): data})
 
 
 def _reservation_ended(state: BenchState, data: Data, event: Event) -> BenchState:
-    others = {name: kept for name, kept in state.reservations.items() if name != data["chamber"]}
+    ended = data.get("id", data["chamber"])
+    others = {name: kept for name, kept in state.reservations.items() if name != ended}
     return replace(state, reservations=others)
 
 
@@ -102,7 +122,9 @@ def _state_changed(state: BenchState, data: Data, event: Event) -> BenchState:
 
 def _run_ended(state: BenchState, data: Data, event: Event) -> BenchState:
     run = state.runs[event.stream]
-    return _put_run(state, replace(run, end_state=data["end_state"], active={}, prompts={}, waits=None))
+    return _put_run(
+        state, replace(run, end_state=data["end_state"], active={}, prompts={}, waits=None, waits_for=())
+    )
 
 
 # -- steps -----------------------------------------------------------------------------------------
@@ -250,12 +272,17 @@ def _purge(proven: bool) -> Callable[[BenchState, Data, Event], BenchState]:
 
 
 def _contents(state: BenchState, data: Data, event: Event) -> BenchState:
-    """A batch is in one place: where it is put, it has left the chamber that it was in."""
+    """A batch is in one place: where it is put, it has left the chamber that it was in.
+
+    Beside others in a chamber that is shared; else it is alone. None: the batch of this run is taken out.
+    """
     moved = data["contents"]
     for name, chamber in state.chambers.items():
-        if moved is not None and chamber.contents == moved:
-            state = _put_chamber(state, name, contents=None)
-    return _put_chamber(state, data["chamber"], contents=moved)
+        if moved in chamber.contents:
+            state = _put_chamber(state, name, contents=tuple(b for b in chamber.contents if b != moved))
+    chamber = state.chambers[data["chamber"]]
+    others = tuple(b for b in chamber.contents if b != event.stream) if len(chamber.claims) > 1 else ()
+    return _put_chamber(state, data["chamber"], contents=(*others, moved) if moved else others)
 
 
 def _chamber_cold(state: BenchState, data: Data, event: Event) -> BenchState:
@@ -330,7 +357,7 @@ def _safe_left(state: BenchState, data: Data, event: Event) -> BenchState:
 
 def _custody_opened(state: BenchState, data: Data, event: Event) -> BenchState:
     custody = {"cause": data["cause"], "run": data["run"], "since_s": event.t_s, "gas": data["gas"]}
-    return _put_chamber(state, data["chamber"], custody=custody, run=None, safe=None)
+    return _put_chamber(state, data["chamber"], custody=custody, run=None, claims={}, safe=None)
 
 
 def _custody_gas_stopped(state: BenchState, data: Data, event: Event) -> BenchState:
@@ -376,6 +403,9 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "chamber_taken": _chamber_taken,
     "chamber_released": _chamber_released,
     "chamber_left": _chamber_left,
+    "chamber_claimed": _chamber_claimed,
+    "claim_released": _claim_released,
+    "lead_passed": _lead_passed,
     "run_waits": _run_waits,
     "reserved": _reserved,
     "reservation_ended": _reservation_ended,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import alarms, custody, safe
+from labctl.engine import alarms, custody, safe, sharing
 from labctl.engine.context import Rig
 from labctl.engine.machine import ACTING, next_state
 from labctl.engine.scan import Scan
@@ -53,14 +53,17 @@ def fault(scan: Scan, run_id: str, reason: str, *, hold: str) -> None:
         return
     steps = scan.context.steps[run.plan_hash]
     where = next((c for name in run.active if (c := steps[name].chamber)), run_id)
+    if scan.state.chambers.get(where, ChamberState(run_id)).run != run_id:
+        where = f"{where}/{run_id}"  # beside that of the run which leads there
     told = any(scan.state.alarms[name]["active"] for name in alarms.of_chamber(scan, where))
     command(scan, run_id, "HOLD", reason=reason, actor="labctl", hold=hold)
     scan.alarm(f"{where}{HELD}", True, f"{run_id} is held: {reason}", run=run_id, hidden=told)
 
 
 def rigs_of(scan: Scan, run_id: str) -> list[Rig]:
-    """The chambers that a run has taken."""
-    return [scan.context.rigs[n] for n, c in scan.state.chambers.items() if c.run == run_id]
+    """The chambers that a run has taken, or has a claim on."""
+    chambers = scan.state.chambers.items()
+    return [scan.context.rigs[n] for n, c in chambers if c.run == run_id or run_id in c.claims]
 
 
 def advance(scan: Scan, run: RunState) -> None:
@@ -76,7 +79,7 @@ def complete(scan: Scan, run: RunState) -> None:
     """All steps are done. What is still hot or under gas is made safe and stays in custody."""
     for rig in rigs_of(scan, run.run_id):
         chamber = scan.state.chambers[rig.name]
-        if chamber.energised or chamber.flow_sccm > 0.0:
+        if (chamber.energised or chamber.flow_sccm > 0.0) and not sharing.keep_warm(scan, run.run_id, rig):
             safe.start(scan, rig, "run complete", "complete", run.run_id)
     _done(scan, run)
 
@@ -89,7 +92,7 @@ def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
                 cool = run.state == "HOLDING" and run.hold == "cool" and chamber.energised
                 if cool or not _can_maintain(scan, rig, chamber):
                     safe.start(scan, rig, reason, "hold", run.run_id)
-                else:
+                elif not sharing.keep_warm(scan, run.run_id, rig, running=True):
                     if chamber.dosing and rig.pump is not None:
                         scan.send(rig, rig.pump, "pump_off", run=run.run_id, why=f"run is {run.state}")
                     if run.actor != "guard panel_change":  # nobody fights a hand at the panel
@@ -97,6 +100,8 @@ def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
         case "STOPPING" | "ABORTING":
             for rig in rigs_of(scan, run.run_id):
                 chamber = scan.state.chambers[rig.name]
+                if trigger == "STOP" and sharing.keep_warm(scan, run.run_id, rig):
+                    continue
                 if chamber.energised or chamber.flow_sccm > 0.0:
                     safe.start(scan, rig, reason, "stop" if trigger == "STOP" else "abort", run.run_id)
         case "RESTARTING" | "RUNNING" if trigger in ("RESTART", "RESUME"):
@@ -175,6 +180,8 @@ def _done(scan: Scan, run: RunState) -> None:
 def _end(scan: Scan, run: RunState, end_state: str) -> None:
     for rig in rigs_of(scan, run.run_id):
         chamber = scan.state.chambers[rig.name]
+        if sharing.leave(scan, run.run_id, rig):
+            continue
         if chamber.safe is None:
             scan.emit("chamber_released", {"chamber": rig.name}, run.run_id)
         elif safe.is_done(chamber):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from labctl.engine import procedure, safe
+from labctl.engine import procedure, safe, sharing
 from labctl.engine.context import Rig
 from labctl.engine.guards.commanded import ACTING, Difference, differences
 from labctl.engine.scan import Scan
@@ -69,6 +69,8 @@ def _cannot_adopt(scan: Scan, request: Request) -> str | None:
     if not request.args.get("reason"):
         return REASON
     for rig, one in _found(scan, scan.state.runs[request.run or ""]):
+        if others := sharing.others(scan, rig, request.run or ""):
+            return f"{one}: {others[0].run_id} shares {rig.name}; restore it"
         if one.signal == ACTING:
             return f"{one}: it is in another mode; restore it"
         if one.verb == "heat" and one.found > one.wanted:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from labctl.engine import safe
+from labctl.engine import procedure, safe, sharing
 from labctl.engine.scan import Scan
 from labctl.engine.silencing import REASON, Verb
+from labctl.engine.state import RunState
 from labctl.model.commands import Request
 from labctl.protocol.revision import obstacle, touched
 
@@ -33,7 +35,15 @@ def _cannot_revise(scan: Scan, request: Request) -> str | None:
     changed = touched(old, new, run.active)
     if refused is None and changed and run.state == "RUNNING":
         return f"{', '.join(changed)} is under way; `labctl hold {run.run_id}` first"
-    return refused
+    return refused or _cannot_share(scan, run, new.plan_hash)
+
+
+def _cannot_share(scan: Scan, run: RunState, plan_hash: str) -> str | None:
+    """What others share with a run stays at its setpoint."""
+    for rig in procedure.rigs_of(scan, run.run_id):
+        if not sharing.suits(scan, replace(run, plan_hash=plan_hash), rig):
+            return f"{rig.name} is shared with {sharing.others(scan, rig, run.run_id)[0].run_id}, at one setpoint"
+    return None
 
 
 def _revise(scan: Scan, request: Request) -> None:
@@ -47,7 +57,9 @@ def _revise(scan: Scan, request: Request) -> None:
     for name in dropped:
         chamber = steps[name].chamber
         state = scan.state.chambers.get(chamber or "")
-        if chamber is not None and state is not None and state.energised and state.safe is None:
+        if chamber is None or state is None or not state.energised or state.safe is not None:
+            continue
+        if not sharing.keep_warm(scan, run.run_id, scan.context.rigs[chamber]):
             safe.start(scan, scan.context.rigs[chamber], f"{name} was left out", "hold", run.run_id)
     data = {"old": run.plan_hash, "new": new.plan_hash, "by": request.actor, "dropped": dropped}
     data |= {"reason": str(request.args["reason"]), **request.args.get("about", {})}

@@ -6,9 +6,9 @@ each other. A chamber that is still hot or under gas is made safe when its run l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from labctl.engine import procedure, safe
+from labctl.engine import procedure, safe, sharing
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState
@@ -27,18 +27,19 @@ def enter(scan: Scan, run: RunState, due: Sequence[AnyStep]) -> list[AnyStep]:
     held = {rig.name for rig in procedure.rigs_of(scan, run.run_id)}
     needed = {step.id: _chambers(scan, run, step) for step in due}
     _leave(scan, run, held - _under_way(scan, run).union(*needed.values()))
-    ready, reasons = [], []
+    ready: list[AnyStep] = []
+    reasons: dict[str, str] = {}
     for step in due:
         lacking = sorted(needed[step.id] - held)
-        against = [reason for name in lacking if (reason := obstacle(scan, run.run_id, name))]
+        against = {name: reason for name in lacking if (reason := obstacle(scan, run, name))}
         if against:
-            reasons += against
+            reasons |= against
             continue
         for name in lacking:
             _take(scan, run, scan.context.rigs[name])
         held.update(lacking)
         ready.append(step)
-    _wait(scan, run, "; ".join(dict.fromkeys(reasons)) or None)
+    _wait(scan, run, reasons)
     return ready
 
 
@@ -60,35 +61,41 @@ def _under_way(scan: Scan, run: RunState) -> frozenset[str]:
 
 
 def _take(scan: Scan, run: RunState, rig: Rig) -> None:
-    scan.emit("chamber_taken", {"chamber": rig.name, "run": run.run_id}, run.run_id)
+    if not _is_led(scan, rig.name):
+        scan.emit("chamber_taken", {"chamber": rig.name, "run": run.run_id}, run.run_id)
+    sharing.claim(scan, run, rig)
     if rig.kind == "vessel":  # the batch begins there: nobody carries it in
         scan.emit("contents_moved", {"chamber": rig.name, "contents": run.run_id}, run.run_id)
 
 
-def obstacle(scan: Scan, run_id: str, name: str) -> str | None:
-    """Why a run cannot have a chamber now; None when it can, or has it."""
+def _is_led(scan: Scan, name: str) -> bool:
+    """By a run that has not ended."""
+    owner = scan.state.runs.get(scan.state.chambers[name].run or "")
+    return owner is not None and owner.end_state is None
+
+
+def obstacle(scan: Scan, run: RunState, name: str) -> str | None:
+    """Why a run cannot have a chamber now, alone or beside others; None when it can."""
     chamber = scan.state.chambers[name]
-    if chamber.run == run_id:
-        return None
-    owner = scan.state.runs.get(chamber.run or "")
     if chamber.custody is not None:
         return f"{name} is in custody since {chamber.custody['cause']}"
     if chamber.safe is not None:
         return f"{name} is being made safe"
-    if owner is not None and owner.end_state is None:
-        return f"{name} is busy with run {owner.run_id} ({owner.state})"
+    if _is_led(scan, name) and (busy := sharing.against(scan, run, scan.context.rigs[name])):
+        return busy
     if chamber.latched:
         return f"{name} has tripped ({', '.join(chamber.latched)}); clear and reset that run first"
     reserved = scan.state.reservations.get(name)
     if reserved is not None and scan.now < reserved["until_s"]:
         return f"{name} is reserved by {reserved['by']}: {reserved['reason']}"
-    return None
+    return sharing.kept_otherwise(scan, run, name)
 
 
-def _wait(scan: Scan, run: RunState, reason: str | None) -> None:
+def _wait(scan: Scan, run: RunState, reasons: Mapping[str, str]) -> None:
+    reason = "; ".join(reasons.values()) or None
     if run.waits == reason:
         return
-    scan.emit("run_waits", {"for": reason}, run.run_id)
+    scan.emit("run_waits", {"for": reason, "chambers": list(reasons)}, run.run_id)
     for prompt in [name for name in run.prompts if name.startswith(PARKED)] if reason is None else ():
         scan.emit("prompt_taken_back", {"prompt": prompt}, run.run_id)
         scan.tally.pop(f"{run.run_id}/{prompt}", None)
@@ -97,7 +104,7 @@ def _wait(scan: Scan, run: RunState, reason: str | None) -> None:
 def _leave(scan: Scan, run: RunState, names: set[str]) -> None:
     """Give chambers back. One with the batch in it stays until that is carried on or, if the run waits, taken out."""
     for name in sorted(names):
-        if scan.state.chambers[name].contents != run.run_id:
+        if run.run_id not in scan.state.chambers[name].contents:
             _give_back(scan, run, scan.context.rigs[name])
         elif run.waits is not None:
             _have_taken_out(scan, run, name)
@@ -105,7 +112,11 @@ def _leave(scan: Scan, run: RunState, names: set[str]) -> None:
 
 def _give_back(scan: Scan, run: RunState, rig: Rig) -> None:
     chamber = scan.state.chambers[rig.name]
-    if chamber.energised or chamber.flow_sccm > 0.0:
+    if sharing.others(scan, rig, run.run_id):
+        if not sharing.keep_warm(scan, run.run_id, rig) and chamber.lease is not None:
+            safe.start(scan, rig, f"{run.run_id} has left it", "complete", None)
+        sharing.leave(scan, run.run_id, rig)
+    elif chamber.energised or chamber.flow_sccm > 0.0:
         scan.emit("chamber_left", {"chamber": rig.name, "run": run.run_id}, run.run_id)
         safe.start(scan, rig, f"{run.run_id} has left it", "complete", None)
     else:

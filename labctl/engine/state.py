@@ -34,7 +34,7 @@ class StepState:
 class RunState:
     """One run. `active` holds its set of active steps, `done` the finished ones with when and how.
 
-    waits: why its next step cannot begin, while it cannot.
+    waits: why its next step cannot begin, while it cannot; waits_for: the chambers that it lacks.
     taken: by step, what was taken of a reagent in all.
     """
 
@@ -55,6 +55,7 @@ class RunState:
     cleared: bool = False
     end_state: str | None = None
     waits: str | None = None
+    waits_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,10 @@ class Lease:
 class ChamberState:
     """A chamber as labctl answers for it.
 
-    run: whose steps use it, or None. atmosphere: of the present stage. energised: labctl has heated or driven it and
-    nobody has proven it cold since. purged: oxygen is proven washed out. flow_sccm, speed_rpm: last commanded.
+    run: whose steps use it, or None. claims: of a shared chamber, what each run with a batch in wants of it: its one
+    setpoint_c (None once its heat is over), until when, contents; `run` is the one of them that commands the heater.
+    contents: the batches in it, by their runs. atmosphere: of the present stage. energised: labctl has heated or driven
+    it and nobody has proven it cold since. purged: oxygen is proven washed out. flow_sccm, speed_rpm: last commanded.
     dosing: a pump was told to dispense into it, and not stopped since.
     latched: guards that tripped and wait for CLEAR; tripped_run: whose RESET lets them go. distrusted: sensors
     without a vote. unaudited: instruments that came back from a reset and were not audited since. safe: the safe state
@@ -82,7 +85,8 @@ class ChamberState:
     """
 
     run: str | None = None
-    contents: str | None = None
+    claims: dict[str, Data] = field(default_factory=dict)
+    contents: tuple[str, ...] = ()
     atmosphere: str = "air"
     energised: bool = False
     purged: bool = False
@@ -138,11 +142,10 @@ def from_json(data: Data) -> BenchState:
 
 def _run(data: Data) -> RunState:
     steps = {k: StepState(**{**v, "awaits": tuple(v["awaits"])}) for k, v in data["active"].items()}
-    return RunState(**{**data, "active": steps})
+    return RunState(**{**data, "active": steps, "waits_for": tuple(data["waits_for"])})
 
 
 def _chamber(data: Data) -> ChamberState:
     lease = Lease(**data["lease"]) if data["lease"] else None
-    lists = {"latched": tuple(data["latched"]), "distrusted": tuple(data["distrusted"])}
-    lists["unaudited"] = tuple(data.get("unaudited", ()))
+    lists = {name: tuple(data[name]) for name in ("contents", "latched", "distrusted", "unaudited")}
     return ChamberState(**{**data, "lease": lease, **lists})

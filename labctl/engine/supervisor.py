@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from labctl.engine import cold, custody, guards, procedure, reconcile, relief, safe, services
+from labctl.engine import cold, custody, guards, procedure, reconcile, relief, safe, services, sharing
 from labctl.engine.context import Context, Rig
 from labctl.engine.energy import watch_energy
 from labctl.engine.guards.commanded import is_dialled
@@ -89,6 +89,8 @@ def advance(scan: Scan, rig: Rig) -> None:
         chamber = scan.state.chambers[rig.name]
     if chamber.unaudited:
         reconcile.audit_again(scan, rig)
+    if chamber.safe is not None and len(chamber.claims) > 1:
+        _hold_with_it(scan, rig, chamber)
     run = scan.state.runs.get(chamber.run or "")
     if chamber.safe is not None and safe.is_done(chamber) and (run is None or run.end_state is not None):
         custody.open_or_release(scan, rig, chamber.safe["cause"], chamber.run)
@@ -99,6 +101,15 @@ def advance(scan: Scan, rig: Rig) -> None:
             custody.advance(scan, rig)
     elif chamber.energised and chamber.lease is None and rig.kind == "oven" and cold.is_open_cold(scan, rig):
         scan.emit("chamber_cold", {"chamber": rig.name}, chamber.run)
+
+
+def _hold_with_it(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
+    """Whatever makes a shared chamber safe takes the heat from every run that wants it there: each is held."""
+    assert chamber.safe is not None
+    reason = f"{rig.name}, which it shares, is made safe: {chamber.safe['cause']}"
+    for run in sharing.users(scan, rig):
+        if chamber.claims[run.run_id]["setpoint_c"] is not None and procedure.accepts(run, "HOLD"):
+            procedure.fault(scan, run.run_id, reason, hold="cool")
 
 
 def _see_it_off(scan: Scan, rig: Rig, chamber: ChamberState) -> None:

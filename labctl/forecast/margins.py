@@ -10,7 +10,7 @@ from labctl.bench.schema import Bench
 from labctl.model.limits import limit
 from labctl.protocol.plan import Heat, Plan
 from labctl.protocol.rules.gas import HOT_C, VERY_HOT_C, VERY_HOT_PPM
-from labctl.protocol.rules.solvents import GAS_CONSTANT, LOWER_LIMIT, MOLAR_MASS, PRESSURE_PA, SAFE_FRACTION
+from labctl.protocol.vapour import GAS_CONSTANT, LOWER_LIMIT, MOLAR_MASS, PRESSURE_PA, SAFE_FRACTION
 from labctl.twin import Twin
 
 EVERY_S = 60.0

@@ -6,10 +6,13 @@ Steps that need none go with what follows: a person who is asked to prepare some
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from labctl.protocol.plan import AnyStep, Manual
+from labctl.protocol.plan import AnyStep, Heat, Manual
+
+BESIDE = ("heat", "wait", "decide", "unload")
+"""Kinds of steps in an oven that leave it as others want it; a cool-down does not."""
 
 
 class Span(NamedTuple):
@@ -41,3 +44,19 @@ def spans(steps: Sequence[AnyStep]) -> tuple[Span, ...]:
             found.append(Span((*between, step.id), chambers))
         between = ()
     return tuple(found)
+
+
+def setpoints(steps: Iterable[AnyStep], chamber: str) -> frozenset[float] | None:
+    """At which setpoints, in degC, steps heat a chamber; None where they want it for themselves.
+
+    So do steps that cool it down or put gas into it. One setpoint can be shared.
+    """
+    found: set[float] = set()
+    for step in steps:
+        if step.chamber != chamber:
+            continue
+        if step.kind not in BESIDE or (isinstance(step, Heat) and (step.under or step.atmosphere != "air")):
+            return None
+        if isinstance(step, Heat):
+            found.update(segment.target_c for segment in step.segments)
+    return frozenset(found)

@@ -1,7 +1,7 @@
 """Two runs on one bench, over the wire bytes of its simulated instruments: `python -m tests.acceptance.schedules 200`.
 
-Each seed draws for either run in which chambers it works, in which order, and when the second is submitted. Both must
-come to COMPLETE, no chamber ever serving two runs at once.
+Each seed draws for either run in which chambers it works, in which order, when the second is submitted, and whether the
+bench shares its oven. Both must come to COMPLETE, no chamber ever serving two runs at once but an oven at one setpoint.
 """
 
 from __future__ import annotations
@@ -25,25 +25,29 @@ LONGEST_S = 100_000.0
 
 
 class Outcome(NamedTuple):
-    """What two runs came to. waited: reasons for which a run waited. worked: (run, step, from s, to s)."""
+    """What two runs came to. waited: reasons for which a run waited. worked: (run, step, from s, to s).
+
+    shared: what was wrong about who had which chamber. joined: how often a run came in beside the other.
+    """
 
     ends: dict[str, str | None]
     waited: tuple[str, ...]
     worked: tuple[tuple[str, str, float, float], ...]
     shared: tuple[str, ...]
     virtual_s: float
+    joined: int
 
 
 def _into(chamber: str, number: int) -> Manual:
     return Manual(id=f"put-in-{number}", do=f"Put the batch into {chamber}", into=chamber)
 
 
-def stage(chamber: str, number: int, draw: random.Random) -> list[AnyStep]:
+def stage(chamber: str, number: int, draw: random.Random, *, oven_c: float = 60.0) -> list[AnyStep]:
     """The steps of one span."""
     if chamber == "vessel":
         return [stir(id=f"stir-{number}", duration_s=draw.uniform(60.0, 3600.0), timeout_s=7200.0)]
     if chamber == "drying-oven":
-        soak = Segment(target_c=60.0, ramp_k_per_min=0.0, hold_s=draw.uniform(60.0, 7200.0))
+        soak = Segment(target_c=oven_c, ramp_k_per_min=0.0, hold_s=draw.uniform(60.0, 7200.0))
         after = draw.choice(("cool", "off", "continue"))
         heat = dry(id=f"dry-{number}", segments=(soak,), band_k=4.0, after=after, timeout_s=30_000.0)
         return [_into(chamber, number), heat]
@@ -59,16 +63,30 @@ def stage(chamber: str, number: int, draw: random.Random) -> list[AnyStep]:
 
 
 def plan(seed: int, run: str) -> tuple[list[str], list[AnyStep]]:
-    """Chambers in the order drawn, and the steps in them."""
+    """Chambers in the order drawn, and the steps in them; a shared oven is wanted often, warm or a little warmer."""
     draw = random.Random(f"{seed}/{run}")
-    chambers = draw.choices(("vessel", "drying-oven", "tube"), k=draw.randint(2, 4))
+    many, often = draw.randint(2, 4), (1.0, 3.0 if is_shared(seed) else 1.0, 1.0)
+    chambers = draw.choices(("vessel", "drying-oven", "tube"), often, k=many)
     orders = [c for n, c in enumerate(chambers) if n == 0 or c != chambers[n - 1]]
-    return orders, [step for n, chamber in enumerate(orders) for step in stage(chamber, n, draw)]
+    oven_c = random.Random(f"{seed}/{run}/oven").choice((40.0, 40.0, 60.0)) if is_shared(seed) else 60.0
+    return orders, [
+        step for n, chamber in enumerate(orders) for step in stage(chamber, n, draw, oven_c=oven_c)
+    ]
 
 
-def two_runs(first: Sequence[AnyStep], second: Sequence[AnyStep], later_s: float) -> Outcome:
-    """Carry both out on the small-mass bench, the second submitted so much later."""
+def is_shared(seed: int) -> bool:
+    """Whether the oven of the bench is."""
+    return random.Random(f"{seed}/bench").random() < 0.5
+
+
+def two_runs(
+    first: Sequence[AnyStep], second: Sequence[AnyStep], later_s: float, *, shared: bool = False
+) -> Outcome:
+    """Carry both out on the small-mass bench, the second submitted so much later; shared: its oven is."""
     bench = load_bench(BENCH_FILE)
+    if shared:
+        oven = bench.chambers["drying-oven"].model_copy(update={"shared": True})
+        bench = bench.model_copy(update={"chambers": {**bench.chambers, "drying-oven": oven}})
     plans = [
         Plan(
             protocol=name,
@@ -99,6 +117,7 @@ def two_runs(first: Sequence[AnyStep], second: Sequence[AnyStep], later_s: float
             _worked(record.events),
             _shared(record.events),
             made.clock.now(),
+            _joined(record.events),
         )
 
 
@@ -120,27 +139,49 @@ def _shared(events: Sequence[Event]) -> tuple[str, ...]:
             if name in owners:
                 wrong.append(f"{name}: {event.data['run']} while {owners[name]} has it")
             owners[name] = event.data["run"]
+        elif event.kind == "lead_passed":
+            owners[name] = event.data["run"]
         elif event.kind in ("chamber_released", "custody_closed"):
             owners.pop(name, None)
     return tuple(wrong)
 
 
+def _joined(events: Sequence[Event]) -> int:
+    """How often a run claimed a chamber that another has."""
+    leader, claims, joined = "", set[str](), 0
+    for event in events:
+        if event.data.get("chamber") != "drying-oven":
+            continue
+        if event.kind in ("chamber_taken", "lead_passed"):
+            leader = event.data["run"]
+        elif event.kind in ("chamber_released", "chamber_left", "custody_opened"):
+            claims.clear()
+        elif event.kind == "claim_released":
+            claims.discard(event.data["run"])
+        elif event.kind == "chamber_claimed":
+            joined += event.data["run"] not in claims and event.data["run"] != leader
+            claims.add(event.data["run"])
+    return joined
+
+
 def scheduled(seed: int) -> Outcome:
     """The two runs of a seed."""
-    later_s = random.Random(seed).uniform(0.0, 5000.0)
-    return two_runs(plan(seed, "first")[1], plan(seed, "second")[1], later_s)
+    later_s = random.Random(seed).uniform(0.0, 1500.0 if is_shared(seed) else 5000.0)
+    return two_runs(plan(seed, "first")[1], plan(seed, "second")[1], later_s, shared=is_shared(seed))
 
 
 def main(seeds: int) -> int:
     """Try so many; print what did not end as it must."""
-    waits, failed = 0, 0
+    waits, joins, failed = 0, 0, 0
     for seed in range(seeds):
         outcome = scheduled(seed)
         waits += bool(outcome.waited)
+        joins += bool(outcome.joined)
         if outcome.shared or set(outcome.ends.values()) != {"COMPLETE"}:
             failed += 1
             print(seed, plan(seed, "first")[0], plan(seed, "second")[0], outcome)
-    print(f"{seeds} schedules of two runs, {waits} in which one waited for the other, {failed} that failed")
+    waited = f"{waits} in which one waited for the other, {joins} in which both were in one oven"
+    print(f"{seeds} schedules of two runs, {waited}, {failed} that failed")
     return 1 if failed else 0
 
 

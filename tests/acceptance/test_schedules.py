@@ -1,4 +1,4 @@
-"""Two runs share one bench without ever sharing a chamber, and nobody waits for ever."""
+"""Two runs share one bench, and no chamber but an oven at one setpoint; nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -38,3 +38,14 @@ def test_two_runs_that_go_through_the_same_chambers_in_opposite_order_do_not_wai
     assert outcome.ends == {"first": "COMPLETE", "second": "COMPLETE"}
     assert outcome.waited, "both want the oven or the tube while the other is in it"
     assert outcome.shared == ()
+
+
+def test_two_runs_dry_in_a_shared_oven_at_the_same_time_over_its_own_bytes() -> None:
+    first = stage("drying-oven", 0, random.Random(4), oven_c=40.0)
+    second = stage("drying-oven", 0, random.Random(5), oven_c=40.0)
+    outcome = two_runs(first, second, later_s=600.0, shared=True)
+    assert outcome.ends == {"first": "COMPLETE", "second": "COMPLETE"}
+    assert outcome.waited == ()
+    assert outcome.joined == 1
+    dried = {run: (began, ended) for run, step, began, ended in outcome.worked if step == "dry-0"}
+    assert dried["first"][0] < dried["second"][0] < dried["first"][1]

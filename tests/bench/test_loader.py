@@ -177,6 +177,19 @@ def test_a_guard_that_would_see_nothing_is_refused_where_it_stands() -> None:
     assert finding.line == STANDARD.count("\n", 0, STANDARD.index("{guard: detached_sensor}"))
 
 
+def test_only_an_oven_is_shared_by_several_runs() -> None:
+    shared = yaml.safe_load(STANDARD)
+    shared["chambers"]["drying-oven"]["shared"] = True
+    bench, _ = check_bench(yaml.safe_dump(shared), "bench.yaml")
+    assert bench is not None
+    assert bench.chambers["drying-oven"].shared
+    assert bench.identity != load_bench("standard").identity
+    for name in ("tube", "vessel"):
+        (finding,) = found((f"  {name}:\n", f"  {name}:\n    shared: true\n"))
+        assert (finding.rule, finding.severity) == ("BENCH-017", "error")
+        assert "only an oven has room for several runs" in finding.message
+
+
 def test_a_bench_may_tighten_a_limit() -> None:
     assert (
         found(("{guard: nitrogen_low}", "{guard: nitrogen_low, limits: {nitrogen_low_fraction: 0.9}}")) == []

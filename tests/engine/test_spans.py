@@ -123,7 +123,7 @@ def test_a_run_that_waits_has_its_batch_taken_out_of_what_another_may_need() -> 
     assert len([p for p in hands.of("prompt") if p["id"].startswith("take-out")]) == 1
     answer_all(hands)
     hands.until(lambda: owner(hands, OVEN) is None, 600.0)
-    assert hands.state.chambers[OVEN].contents is None
+    assert hands.state.chambers[OVEN].contents == ()
     hands.values["oxygen.oxygen"] = 5.0
 
     def over() -> bool:

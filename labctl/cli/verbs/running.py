@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.cli.values import folder, named_value, positive_number
+from labctl.cli.values import celsius, folder, named_value, positive_number
 from labctl.cli.verbs.parts import (
     AGREED,
     ATTENDED,
@@ -166,13 +166,23 @@ RUNNING: tuple[Command, ...] = (
         (
             option("chamber", metavar="CHAMBER", help="as the bench file names it"),
             FOR,
+            option(
+                "--setpoint",
+                metavar="TEMPERATURE",
+                type=celsius,
+                help="leave a shared oven to all who want it at this, as in '40 degC'",
+            ),
+            option("--contents", metavar="WORDS", help="with --setpoint: what you put in"),
             option("--end", action="store_true", help="give it back"),
             REASON,
             BY,
             BENCH,
         ),
         group="Steer a run",
-        examples=("labctl reserve drying-oven --for '12 h' --reason 'glassware' --by Ada",),
+        examples=(
+            "labctl reserve drying-oven --for '12 h' --reason 'glassware' --by Ada",
+            "labctl reserve drying-oven --for '6 h' --setpoint '40 degC' --contents electrodes --reason dry --by Ada",
+        ),
     ),
     Command(
         "gas",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
-from labctl.engine import procedure, safe
+from labctl.engine import procedure, safe, sharing
 from labctl.engine.alarms import LATCHED
 from labctl.engine.context import Rig, Watch
 from labctl.engine.scan import Scan
@@ -151,16 +151,14 @@ def _has_lasted(scan: Scan, stage: Stage, timer: str, watch: Watch) -> bool:
 
 def _hold(scan: Scan, rig: Rig, guard: str, seen: Seen) -> None:
     chamber = scan.state.chambers[rig.name]
-    run = scan.state.runs.get(chamber.run or "")
-    if seen.how == "stop":
-        if run is not None and procedure.accepts(run, "STOP"):
-            _note(scan, rig, guard, "stop", seen, latched=False)
-            procedure.command(scan, run.run_id, "STOP", reason=seen.message, actor=f"guard {guard}")
-    elif run is not None and procedure.accepts(run, "HOLD"):
-        _note(scan, rig, guard, f"hold ({seen.how})", seen, latched=False)
-        procedure.command(
-            scan, run.run_id, "HOLD", reason=seen.message, actor=f"guard {guard}", hold=seen.how
-        )
+    trigger = "STOP" if seen.how == "stop" else "HOLD"
+    runs = [run for run in sharing.users(scan, rig) if procedure.accepts(run, trigger)]
+    if runs:
+        _note(scan, rig, guard, "stop" if trigger == "STOP" else f"hold ({seen.how})", seen, latched=False)
+        for run in runs:
+            _command(scan, run.run_id, trigger, guard, seen)
+    elif seen.how == "stop":
+        return
     elif seen.how == "cool" and chamber.lease is not None and chamber.safe is None:
         _note(scan, rig, guard, "heater off", seen, latched=False)
         safe.start(scan, rig, seen.message, "hold", chamber.run)
@@ -174,11 +172,16 @@ def _trip(scan: Scan, rig: Rig, guard: str, seen: Seen) -> None:
     if guard in chamber.latched:
         return
     _note(scan, rig, guard, "abort", seen, latched=True)
-    run = scan.state.runs.get(chamber.run or "")
-    if run is not None and procedure.accepts(run, "ABORT"):
-        procedure.command(scan, run.run_id, "ABORT", reason=seen.message, actor=f"guard {guard}")
-    else:
+    runs = [run for run in sharing.users(scan, rig) if procedure.accepts(run, "ABORT")]
+    for run in runs:
+        _command(scan, run.run_id, "ABORT", guard, seen)
+    if not runs:
         safe.start(scan, rig, seen.message, "abort", chamber.run)
+
+
+def _command(scan: Scan, run_id: str, trigger: str, guard: str, seen: Seen) -> None:
+    hold = seen.how if trigger == "HOLD" else "maintain"
+    procedure.command(scan, run_id, trigger, reason=seen.message, actor=f"guard {guard}", hold=hold)
 
 
 def _note(scan: Scan, rig: Rig, guard: str, action: str, seen: Seen, *, latched: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from labctl.engine import sharing
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import ALARM, HOLD, TRIP, Action, Guard, Seen, Stage
 from labctl.engine.safe import ROOM_CHECK
@@ -87,15 +88,7 @@ def estop_contact(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
 
 def holds_solvent(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
     """Flammable solvent may be in it: a dryer, in a run that began with some and has not weighed that it is gone."""
-    run = scan.state.runs.get(chamber.run or "")
-    if not rig.dries or run is None or not scan.context.plans[run.plan_hash].charge.flammable_solvent_g:
-        return False
-    gone = (done.get("derived", {}).get("solvent_loss", 0.0) for done in run.done.values())
-    return max(gone, default=0.0) < SOLVENT_GONE_PCT
-
-
-SOLVENT_GONE_PCT = 99.0
-"""Weighed loss of THF and ethanol above which an oven may go beyond 60 degC (safety contract 2)."""
+    return rig.dries and any(sharing.may_hold_solvent(scan, run) for run in sharing.users(scan, rig))
 
 
 def door(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:

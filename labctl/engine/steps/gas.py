@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from labctl.engine import procedure, relief
+from labctl.engine import procedure, relief, sharing
 from labctl.engine.cold import gas_may_stop, is_open_cold
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan, named
@@ -195,9 +195,12 @@ def unload(scan: Scan, run: RunState, state: StepState, step: Unload, rig: Rig) 
                 if scan.state.chambers[rig.name].purged:
                     scan.emit("purge_voided", {"chamber": rig.name, "cause": "opened"}, run.run_id)
                 scan.emit("contents_moved", {"chamber": rig.name, "contents": None}, run.run_id)
-                scan.emit("chamber_cold", {"chamber": rig.name}, run.run_id)
+                alone = not sharing.others(scan, rig, run.run_id)
+                if alone:
+                    scan.emit("chamber_cold", {"chamber": rig.name}, run.run_id)
                 scan.finish(run, state, into=step.into, below_c=step.below_c)
-                scan.forget(f"{rig.name}/")
+                if alone:
+                    scan.forget(f"{rig.name}/")
 
 
 def _answered(scan: Scan, run: RunState, prompt: str) -> bool:

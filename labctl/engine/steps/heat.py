@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.engine import permissives, procedure, services
+from labctl.engine import permissives, procedure, services, sharing
 from labctl.engine.cold import is_open_cold
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
@@ -41,6 +41,7 @@ def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> N
         case "ramp":
             if confirmed(scan, rig, state) and _in_band(scan, state, step, rig):
                 scan.phase(run, state, "soak")
+                sharing.claim(scan, scan.state.runs[run.run_id], rig)
             else:
                 _judge_rate(scan, run, state, step, rig)
         case "soak":
@@ -74,6 +75,9 @@ def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig:
     told: dict[str, Any] = {"waits_for": []} if state.data.get("waits_for") else {}
     scan.phase(run, state, "ramp", segment=index, **told)
     scan.tally.pop(f"{run.run_id}/{step.id}/soak{index}_s/lost", None)
+    sharing.claim(scan, scan.state.runs[run.run_id], rig)
+    if not sharing.commands(scan, run, rig):
+        return  # another run that shares the oven heats it
     args = {"target_c": _target_c(state, step, index), "ramp_k_per_min": segment.ramp_k_per_min}
     until = state.entered_s + _bound_s(state, step) + limit("held_max")
     scan.send(rig, step.heater, "heat", args, run=run.run_id, step=step.id, until_s=until)
@@ -128,7 +132,9 @@ def _end_heating(scan: Scan, run: RunState, state: StepState, step: Heat, rig: R
     """Nothing is left to soak: off, where the step wants it off."""
     scan.phase(run, state, "leave", **data)
     if step.after in ("cool", "off"):
-        scan.send(rig, step.heater, "heat_off", run=run.run_id, step=step.id)
+        if not sharing.keep_warm(scan, run.run_id, rig):
+            scan.send(rig, step.heater, "heat_off", run=run.run_id, step=step.id)
+        sharing.heat_is_over(scan, scan.state.runs[run.run_id], rig)
 
 
 def _leave(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
@@ -138,7 +144,7 @@ def _leave(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) ->
 
 
 def _judge_rate(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
-    if not step.min_rate_k_per_min:
+    if not step.min_rate_k_per_min or scan.state.chambers[rig.name].run != run.run_id:
         return
     temperature = scan.good(rig, step.heater, "temperature")
     key = f"{run.run_id}/{step.id}/rate"

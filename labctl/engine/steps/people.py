@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from labctl.engine import procedure
+from labctl.engine import procedure, sharing
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import RunState, StepState
@@ -41,12 +41,13 @@ def manual(scan: Scan, run: RunState, state: StepState, step: Manual, rig: Rig |
         case "enter":
             scan.phase(run, state, "ask")
             more = _more(step.attach, checked=step.checked)
+            others = sharing.warning(scan, scan.context.rigs[step.into], run) if step.into else ""
             ask(
                 scan,
                 run,
                 step.id,
                 "manual",
-                step.do,
+                step.do + others,
                 confirm=step.confirm,
                 enter=step.enter,
                 into=step.into,

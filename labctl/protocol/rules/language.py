@@ -101,6 +101,7 @@ _BENCH = {
     "BENCH-014": "A calibration is due on a day.",
     "BENCH-015": "A guard needs the measured figure that it judges by.",
     "BENCH-016": "A site may tighten a rule, or waive with reason and name what may be waived (safety contract 6).",
+    "BENCH-017": "Several runs share an oven, and nothing else.",
     "BENCH-020": "A chamber without a required protection is not run.",
 }
 

@@ -124,7 +124,7 @@ def test_gas_stops_after_two_thermometers_agreed_for_ten_minutes_and_a_person_op
     assert hands.sent("set_flow")[-1].args == {"flow_sccm": 0.0}
     assert hands.ask("answer", prompt="unload")[1]
     hands.until(lambda: hands.run.end_state == "COMPLETE", 10.0)
-    assert hands.tube.contents is None
+    assert hands.tube.contents == ()
     assert not hands.tube.purged
     assert not hands.tube.energised
 
