@@ -31,7 +31,8 @@ IO_SCAN_S = 4.0
 """A chamber with an I/O module is looked at so often at least: that feeds a watchdog of 10 s, its driver's default."""
 _ALWAYS = frozenset({"room_oxygen", "room_co", "bypass"})
 """What is watched in an idle laboratory too: air that people breathe, and a valve that opens when nobody asks."""
-COARSE_SCAN_S = {"tube": 20.0, "oven": 60.0, "vessel": 10.0, "cell": 10.0, "pan": 5.0}
+COARSE_SCAN_S = {"tube": 60.0, "oven": 300.0, "vessel": 10.0, "cell": 3600.0, "pan": 5.0}
+"""In a forecast, at the longest."""
 
 
 @dataclass(frozen=True, slots=True)

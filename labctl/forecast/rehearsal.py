@@ -12,6 +12,7 @@ from labctl.bench.schema import Bench
 from labctl.engine.context import compile_bench
 from labctl.engine.state import BenchState, RunState, empty
 from labctl.errors import PermissiveError, UsageError, WaitTimeoutError
+from labctl.forecast.pace import Unhurried
 from labctl.protocol.plan import Plan
 from labctl.runtime.assembly import bus_of, connections, facts
 from labctl.runtime.backdoor import batch
@@ -30,6 +31,9 @@ STALL_COOLDOWNS = 3.0
 
 COARSE_DEADMAN_S = 600.0
 """Dead-man of the twin's heaters in a forecast, whose scans are further apart than the real one."""
+
+COARSE_TICK_S = 5
+"""Ticks of a forecast's plant, where all that is in it bears that: loops and thermometers need no more (assumed)."""
 
 
 class Rehearsal:
@@ -73,7 +77,8 @@ class Rehearsal:
         clocks = {bus_of(self.bench, name): BusClock() for name in self.bench.instruments}
         if lockstep is None:
             options = {"sim_deadman_s": COARSE_DEADMAN_S} if coarse else {}
-            twin = build(spec(self.bench, entries, plan, options), seed)
+            wanted = spec(self.bench, entries, plan, options)
+            twin = build(wanted, seed, COARSE_TICK_S if coarse else 1)
             if prepare is not None:
                 prepare(twin)
             links = {name: entries[i.driver].link for name, i in self.bench.instruments.items()}
@@ -93,7 +98,8 @@ class Rehearsal:
             if connection.problem or (connection.audit is not None and not connection.audit.ok)
         ]
         context = compile_bench(self.bench, facts(self.bench, entries), [plan, *also], coarse=coarse)
-        self.controller = Controller(
+        make = Unhurried if coarse else Controller
+        self.controller = make(
             context,
             state or empty(self.bench.chambers),
             instruments,

@@ -2,6 +2,8 @@
 
 At tick k the models have moved to k seconds under what the actuators did since k - 1; then every device
 lives that second, in bench order. So what a sensor shows at k is the state at k, whoever asks, whenever.
+
+A plant that only has to show where a plan leads may live in longer ticks: k then counts on by as many seconds.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from labctl_simulators.physics.services import Services
 from labctl_simulators.physics.syringe import Syringe
 
 BATCH_EVERY_S = 10
-"""Drying and decomposition take hours; they move in steps of this many ticks."""
+"""Drying and decomposition take hours; they move in steps of this many seconds."""
+TICKS_S = (5, 2, 1)
+"""How long ticks may be; each is a whole part of BATCH_EVERY_S."""
 BATCHES = 8
 """So many are kept: what was made longest ago has left the laboratory by then (assumed)."""
 HEATER_POWER = (-0.20, 0.10)
@@ -52,6 +56,11 @@ class Tube:
     atmosphere: TubeAtmosphere
     flows: list[MassFlow] = field(default_factory=list)
     services: Services | None = None
+
+    @property
+    def longest_step_s(self) -> float:
+        """What its furnace bears; gas moves exactly over any step."""
+        return self.furnace.longest_step_s
 
     @property
     def flow_sccm(self) -> float:
@@ -139,17 +148,20 @@ class Plant:
     """Chambers by name, the batch, devices and their sessions by instrument.
 
     spec: see `labctl_simulators.twin.build`. seed None is the nominal plant; any number perturbs it.
+    tick_s: no tick is longer, nor longer than what moves fastest in a chamber bears.
     Raises ValueError for a chamber kind or physics parameter that is not simulated, KeyError for a device.
     """
 
-    def __init__(self, spec: Mapping[str, Any], seed: int | None) -> None:
+    def __init__(self, spec: Mapping[str, Any], seed: int | None, tick_s: int = 1) -> None:
         self.seed = seed
         self.tick = 0
-        self.next_s = 1.0
         self.ambient_c = float(spec.get("ambient_c", 22.0)) + self.spread("ambient", -AMBIENT_K, AMBIENT_K)
         self.chambers: dict[str, Chamber] = {
             name: self._chamber(name, chamber) for name, chamber in spec.get("chambers", {}).items()
         }
+        bears_s = min((chamber.longest_step_s for chamber in self.chambers.values()), default=1.0)
+        self.tick_s = next((t for t in TICKS_S if t <= min(tick_s, bears_s)), 1)
+        self.next_s = float(self.tick_s)
         self.wiring: dict[str, tuple[str, Wired]] = {}
         self.controllers: dict[str, str] = {}
         self.sensors: dict[str, Sensor] = {}
@@ -176,11 +188,12 @@ class Plant:
     def advance_to(self, now_s: float) -> None:
         """Live all ticks up to floor(now_s); a time already lived does nothing."""
         ambient, thermal, cells, ticks = self.ambient_c, self._thermal, self._cells, self._device_ticks
-        for tick in range(self.tick + 1, int(now_s) + 1):
+        dt = float(self.tick_s)
+        for tick in range(self.tick + self.tick_s, int(now_s) + 1, self.tick_s):
             for chamber in thermal:
-                chamber.step(1.0, ambient)
+                chamber.step(dt, ambient)
             for cell in cells:
-                cell.step(1.0)
+                cell.step(dt)
             if tick % BATCH_EVERY_S == 0:
                 for batch in self.batches.values():
                     batch.step(BATCH_EVERY_S, self.temperature_c(batch))
@@ -188,7 +201,7 @@ class Plant:
             now = float(tick)
             for live in ticks:
                 live(now)
-        self.next_s = self.tick + 1.0
+        self.next_s = self.tick + dt
 
     def charge(self, batch: Mapping[str, Any], run: str = "") -> None:
         """Begin the batch of a run, on the lab bench; see `Batch`. Without a run, of whoever has none of their own.
@@ -300,7 +313,7 @@ class Plant:
         if wired_to not in _PARTS.get(type(chamber), ()):
             raise ValueError(f"instrument {name!r}: {spec['device']} cannot be wired to chamber {place!r}")
         options = spec.get("options") or {}
-        bindings = Bindings(self.now, self.ambient_c)
+        bindings = Bindings(self.now, self.ambient_c, float(self.tick_s))
         if isinstance(chamber, Tube):
             if wired_to == "furnace":
                 self._wire_furnace(name, place, chamber.furnace, spec.get("provides"), bindings)

@@ -126,13 +126,14 @@ def _middle(entry: Mapping[str, Any]) -> float:
     return float(low + high) / 2.0
 
 
-def build(spec: Mapping[str, Any], seed: int | None) -> Twin:
+def build(spec: Mapping[str, Any], seed: int | None, tick_s: int = 1) -> Twin:
     """The twin of a bench. seed None: the nominal plant; any number: a plant perturbed by it.
 
+    tick_s: how long its ticks may be.
     Raises ValueError for a chamber kind, physics parameter or wiring that is not simulated, KeyError for
     such a device.
     """
-    return Twin(str(spec.get("name", "bench")), Plant(spec, seed))
+    return Twin(str(spec.get("name", "bench")), Plant(spec, seed, tick_s))
 
 
 def _truth_of(chamber: Chamber) -> dict[str, dict[str, float | bool]]:

@@ -1,7 +1,8 @@
 """A forecast of the paper's synthesis against its plant alone, which nobody looks at.
 
-Both live the same 79 h of bench time, second by second. What a forecast costs more is the looking: every scan reads
-the instruments over their wires, decides and keeps. Timed in CPU s of this process.
+Both live the same 79 h of bench time, the plant alone second by second as in a run. A forecast lives in longer ticks,
+and what it costs more is the looking: every scan reads the instruments over their wires, decides and keeps. Timed in
+CPU s of this process.
 """
 
 from __future__ import annotations

@@ -6,9 +6,12 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from labctl_simulators.devices.binder import MANUAL
+from labctl_simulators.devices.eurotherm import MANUAL as MANUAL_OUTPUT
+from labctl_simulators.devices.eurotherm import RATE, SP1
 from labctl_simulators.devices.pid import Pid
 from labctl_simulators.plant import Plant, Tube
-from labctl_simulators.twin import build
+from labctl_simulators.twin import Twin, build
 
 DEVICE = {
     "alicat": "alicat_mc",
@@ -62,3 +65,33 @@ def test_the_small_furnace_is_at_300_degc_in_minutes_and_below_60_within_a_quart
     for _ in range(900):
         furnace.step(1.0, plant.ambient_c, 200.0)
     assert furnace.sample_c < 60.0
+
+
+def test_a_plant_in_ticks_of_5_s_leads_where_it_does_in_ticks_of_1_s() -> None:
+    """Every loop, ramp and lag of the bundled bench: a furnace to 400 degC, gas, an oven, a stirred hotplate."""
+    reached = []
+    for tick_s in (1, 5):
+        plant = Plant(spec("standard"), None, tick_s)
+        assert plant.tick_s == tick_s
+        furnace, oven, plate = (cast(Any, plant.devices[name]) for name in ("furnace", "oven", "hotplate"))
+        for register, value in ((RATE, 100), (SP1, 4000), (MANUAL_OUTPUT, 0)):
+            furnace.write_single(register, value)
+        cast(Any, plant.devices["nitrogen"]).setpoint_sccm = 500.0
+        oven.mode, oven.manual_c = MANUAL, 60.0
+        plate.heating, plate.setpoint_c, plate.stirring, plate.speed_setpoint_rpm = True, 60.0, True, 400.0
+        shown = []
+        for now_s in (600, 1500, 5400):
+            plant.advance_to(now_s)
+            truth = Twin("standard", plant).truth()
+            shown += [furnace.loop.working_c, truth["furnace"]["tube_c"], truth["furnace"]["sample_c"]]
+            shown += [truth["oven"]["load_c"], truth["hotplate"]["plate_c"], truth["hotplate"]["liquid_c"]]
+            shown += [cast(Any, plant.devices["oxygen"]).shown_ppm]
+        reached.append(shown)
+    assert reached[1] == pytest.approx(reached[0], rel=0.01, abs=1.0)
+    assert reached[0][-6] == pytest.approx(400.0, abs=3.0)
+
+
+@pytest.mark.parametrize(("name", "tick_s"), [("standard", 5), ("small", 2), ("synthesis", 1)])
+def test_no_tick_is_longer_than_the_fastest_thing_of_a_bench_bears(name: str, tick_s: int) -> None:
+    """The small furnace has little mass; whoever doses onto a pan watches it by the second."""
+    assert Plant(spec(name), None, 10).tick_s == tick_s

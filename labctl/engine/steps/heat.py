@@ -74,7 +74,7 @@ def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig:
     segment = step.segments[index]
     told: dict[str, Any] = {"waits_for": []} if state.data.get("waits_for") else {}
     scan.phase(run, state, "ramp", segment=index, **told)
-    scan.tally.pop(f"{run.run_id}/{step.id}/soak{index}_s/lost", None)
+    scan.tally.pop(f"{soaked_s(run, step.id, index)}/lost", None)
     sharing.claim(scan, scan.state.runs[run.run_id], rig)
     if not sharing.commands(scan, run, rig):
         return  # another run that shares the oven heats it
@@ -97,9 +97,14 @@ def _in_band(scan: Scan, state: StepState, step: Heat, rig: Rig) -> bool:
     )
 
 
+def soaked_s(run: RunState, step_id: str, segment: int) -> str:
+    """Where the tally keeps for how long a segment has soaked."""
+    return f"{run.run_id}/{step_id}/soak{segment}_s"
+
+
 def _soak(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
     index = _segment(state)
-    key = f"{run.run_id}/{step.id}/soak{index}_s"
+    key = soaked_s(run, step.id, index)
     credit_s = scan.credit_s(rig) if _in_band(scan, state, step, rig) else 0.0
     soaked = scan.add(key, credit_s)
     lost = scan.add(f"{key}/lost", scan.dt_s - credit_s)

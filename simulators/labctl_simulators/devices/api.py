@@ -25,7 +25,7 @@ class Device(Protocol):
     """Registers or commands over a physical model. Knows no bytes."""
 
     def tick(self, now_s: float) -> None:
-        """Live one second of plant time: control loop, ramps, watchdogs. Called in bench order."""
+        """Live the plant time since the tick before: control loop, ramps, watchdogs. Called in bench order."""
 
     def power_cycle(self) -> None:
         """Come back after the mains were off: with what it keeps, and its defaults for the rest."""
@@ -152,7 +152,7 @@ class SyringeModel(Protocol):
 class Bindings:
     """What one instrument is wired to. What its chamber has not, or the instrument is not wired to, is None.
 
-    now: plant time in s, the same clock as `feed`'s; it moves by whole ticks.
+    now: plant time in s, the same clock as `feed`'s; it moves by whole ticks. tick_s: how long each of them is.
     ambient_c: room temperature, degC, e.g. for a cold junction or a gas temperature.
     thermocouple, set_heater: a tube's own thermocouple for this instrument (degC) and the furnace's power
       relay (duty 0..1, held until written again). For a mere monitor `set_heater` is None.
@@ -164,6 +164,7 @@ class Bindings:
 
     now: Callable[[], float]
     ambient_c: float = 22.0
+    tick_s: float = 1.0
     thermocouple: Sense | None = None
     set_heater: Callable[[float], None] | None = None
     mass_flow: MassFlowModel | None = None

@@ -143,7 +143,7 @@ class Eurotherm3216:
         return self.loop.output
 
     def tick(self, now_s: float) -> None:
-        """One second of the loop. In manual the output simply stays."""
+        """One pass of the loop. In manual the output simply stays."""
         registers, loop, scale = self.registers, self.loop, self.scale
         if registers[MANUAL] or not self.powered:
             return

@@ -116,7 +116,7 @@ class Epc3016:
         return self.loop.output
 
     def tick(self, now_s: float) -> None:
-        """One second: watchdog, programmer, loop."""
+        """One pass of watchdog, programmer and loop."""
         if not self.powered:
             return
         values, loop = self.values, self.loop
@@ -298,7 +298,7 @@ class Epc3016:
         return bool(timeout_s) and now_s - self._renewed_s > timeout_s
 
     def _run(self, now_s: float) -> None:
-        """One second of the running program."""
+        """One tick of the running program."""
         values = self.values
         number = int(values[SEGMENT])
         if number > SEGMENTS or values[segment_address(number)] == END:
@@ -307,7 +307,7 @@ class Epc3016:
         at = segment_address(number)
         kind, target, rate = values[at], values[at + 1], values[at + 2]
         if kind == RAMP_RATE:
-            step = rate / RATE_SECONDS[int(values[8328 + 2])]
+            step = rate / RATE_SECONDS[int(values[8328 + 2])] * self.bindings.tick_s
             values[PSP] += max(-step, min(step, target - values[PSP]))
             done = values[PSP] == target
         elif kind == STEP:

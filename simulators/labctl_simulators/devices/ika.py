@@ -48,6 +48,7 @@ class Ika:
         self._plate = bindings.plate_sensor or (lambda: model.plate_c)
         self._probe = bindings.liquid_sensor or (lambda: model.liquid_c)
         self._now = bindings.now
+        self._tick_s = bindings.tick_s
         self.setpoint_c = 0.0
         self.speed_setpoint_rpm = 0.0
         self.fallback_c = self.fallback_rpm = 0.0
@@ -93,7 +94,7 @@ class Ika:
             return
         gap = self.setpoint_c - plate
         if abs(gap) < _BAND_K:
-            self._integral = min(max(self._integral + gap / _INTEGRAL_S, 0.0), _BAND_K)
+            self._integral = min(max(self._integral + gap * self._tick_s / _INTEGRAL_S, 0.0), _BAND_K)
         model.heater_w = model.max_heater_w * min(max((gap + self._integral) / _BAND_K, 0.0), 1.0)
 
     def power_cycle(self) -> None:

@@ -75,7 +75,7 @@ class IoModule:
         self._release()
 
     def tick(self, now_s: float) -> None:
-        """One second of the watchdog."""
+        """One look of the watchdog."""
         if self.state == RUNNING and now_s - self._fed_s > max(self.words[TIME] / 10.0, self._deadman_s):
             self.state = EXPIRED
             self._release()

@@ -10,7 +10,7 @@ from labctl_simulators.devices.pid import Pid
 
 @dataclass(slots=True)
 class Loop:
-    """One heating loop on 1 s ticks. working_c: the setpoint that acts, degC. output: what the heater gets, %."""
+    """One heating loop. working_c: the setpoint that acts, degC. output: what the heater gets, %."""
 
     bindings: Bindings
     pid: Pid
@@ -27,9 +27,10 @@ class Loop:
         self.working_c = target_c if measured is None else measured
         self.pid.reset()
 
-    def approach(self, target_c: float, step_k: float) -> None:
-        """Move the working setpoint on by one tick; a step of 0 means no limit."""
-        if step_k:
+    def approach(self, target_c: float, rate_k_per_s: float) -> None:
+        """Move the working setpoint on by one tick; a rate of 0 means no limit."""
+        if rate_k_per_s:
+            step_k = rate_k_per_s * self.bindings.tick_s
             gap = target_c - self.working_c
             self.working_c += max(-step_k, min(step_k, gap))
         else:
@@ -41,7 +42,7 @@ class Loop:
             self.drive(on_break)
             self.pid.reset()
         else:
-            self.drive(self.pid.step(self.working_c, measured, low, high))
+            self.drive(self.pid.step(self.working_c, measured, low, high, self.bindings.tick_s))
 
     def drive(self, percent: float) -> None:
         """Give the heater this much of its power."""

@@ -83,7 +83,7 @@ class NewEra:
         self.infused_ml = self.withdrawn_ml = 0.0
 
     def tick(self, now_s: float) -> None:
-        """Pump a second's worth; look at how long nobody has spoken to it in safe mode."""
+        """Pump a tick's worth; look at how long nobody has spoken to it in safe mode."""
         if self.safe_s and now_s - self._heard_s > self.safe_s and self.alarm != "T":
             if self.state in "IW":
                 self.state = "S"

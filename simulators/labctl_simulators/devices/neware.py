@@ -55,7 +55,7 @@ class Bts8:
     _away_until_s: float = -1.0
 
     def tick(self, now_s: float) -> None:
-        """Every channel that was started lives its second."""
+        """Every channel that was started lives its tick."""
         self.now_s = now_s
         for channel in self._started:
             channel.tick(now_s)

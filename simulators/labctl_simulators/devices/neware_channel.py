@@ -100,7 +100,7 @@ class Channel:
         self._enter(1)
 
     def tick(self, now_s: float) -> None:
-        """Live the second that just passed."""
+        """Live the time that just passed."""
         dt, self._now = now_s - self._now, now_s
         if self.state != "working":
             return

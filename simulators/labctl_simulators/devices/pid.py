@@ -1,4 +1,4 @@
-"""The control loop of a heating controller: PID on 1 s ticks, derivative on the process value."""
+"""The control loop of a heating controller: PID, derivative on the process value."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ class Pid:
         self._last = None
         self._slope = 0.0
 
-    def step(self, setpoint: float, measured: float, low: float = 0.0, high: float = 100.0) -> float:
-        """The output of the next second, within `low`..`high` %."""
+    def step(
+        self, setpoint: float, measured: float, low: float = 0.0, high: float = 100.0, dt: float = 1.0
+    ) -> float:
+        """The output of the next `dt` seconds, within `low`..`high` %."""
         gain = 100.0 / self.band_k
         error = setpoint - measured
         if self._last is not None and self.derivative_s:
-            filtered = min(1.0, 5.0 / self.derivative_s)
-            self._slope += filtered * (measured - self._last - self._slope)
+            filtered = min(1.0, 5.0 * dt / self.derivative_s)
+            self._slope += filtered * ((measured - self._last) / dt - self._slope)
         self._last = measured
         wanted = gain * (error - self.derivative_s * self._slope) + self._integral
         output = min(high, max(low, wanted))
         if self.integral_s and (output == wanted or (error < 0) == (wanted > high)):
-            self._integral += gain * error / self.integral_s
+            self._integral += gain * error * dt / self.integral_s
         return output

@@ -46,6 +46,7 @@ class Rapidox:
     def __init__(self, oxygen: Sense, bindings: Bindings, options: Mapping[str, Any]) -> None:
         self._oxygen = oxygen
         self._now = bindings.now
+        self._follows = 1.0 - exp(-bindings.tick_s / LAG_S)
         self._zr = str(options.get("model", "1100E")) == "1100ZR"
         self.shown_ppm = oxygen() or 0.0
         self._open = False
@@ -57,11 +58,11 @@ class Rapidox:
         self._on_since_s = self._now() - (WARM_UP_S if options.get("sim_warm", True) else 0.0)
 
     def tick(self, now_s: float) -> None:
-        """Follow the gas, one second's worth."""
+        """Follow the gas, one tick's worth."""
         ppm = self._oxygen()
         self._open = ppm is None
         if ppm is not None:
-            self.shown_ppm += (ppm - self.shown_ppm) * _PER_TICK
+            self.shown_ppm += (ppm - self.shown_ppm) * self._follows
 
     def power_cycle(self) -> None:
         """Off and on: it initialises and heats its sensor again."""
@@ -109,9 +110,6 @@ def _minute(minutes: int) -> tuple[bytes, bytes]:
     days, hour = divmod(hours, 24)
     day = date.fromordinal(_FIRST_DAY + days)
     return b"%02d:%02d:" % (hour, minute), day.strftime("%d/%m/%y").encode()
-
-
-_PER_TICK = 1.0 - exp(-1.0 / LAG_S)
 
 
 def attach(

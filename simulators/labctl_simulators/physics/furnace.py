@@ -5,9 +5,8 @@
     C_t dT_t = q_ht - q_ts - (G_t + m c_p) (T_t - T_a) - E_end (T_t⁴ - T_a⁴)
     C_s dT_s = [G_ts + E_ts (T_t² + T_s²)(T_t + T_s)] (T_t - T_s)
 
-Explicit Euler; stable to 10 s with the default masses. Parameters are assumed (no vendor publishes such
-curves for
-furnaces of 1-3 kW): the defaults hold 900 degC with 483 W of 2 kW and cool from there to 60 degC in 8.2 h.
+Explicit Euler; see `longest_step_s`. Parameters are assumed (no vendor publishes such curves for furnaces of
+1-3 kW): the defaults hold 900 degC with 483 W of 2 kW and cool from there to 60 degC in 8.2 h.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from math import exp
 STEFAN_BOLTZMANN = 5.670374419e-8
 """W/m²K⁴ (CODATA 2018)."""
 KELVIN = 273.15
+HOTTEST_C = 1200.0
+"""No tube furnace of such a bench gets hotter (assumed)."""
 _REST_K = 1e-3
 
 
@@ -80,6 +81,18 @@ class TubeFurnace:
             self.tube_end_radiation_m2 * STEFAN_BOLTZMANN,
             self.thermocouple_tau_s,
         )
+
+    @property
+    def longest_step_s(self) -> float:
+        """Euler stays stable to twice the shortest time constant; this is 1.6 times that at HOTTEST_C."""
+        kelvin = HOTTEST_C + KELVIN
+        radiated = 4.0 * STEFAN_BOLTZMANN * kelvin**3
+        g_inner, g_outer = self.element_insulation_w_per_k, self.insulation_ambient_w_per_k
+        g_tube = self.element_tube_w_per_k + self.element_tube_radiation_m2 * radiated
+        g_sample = self.tube_sample_w_per_k + self.tube_sample_radiation_m2 * radiated
+        g_room = self.tube_ambient_w_per_k + self.tube_end_radiation_m2 * radiated
+        losses = (g_inner + g_tube, g_inner + g_outer, g_tube + g_sample + g_room, g_sample)
+        return 1.6 * min(c / g for c, g in zip(self._capacities, losses, strict=True))
 
     def set_duty(self, duty: float) -> None:
         """Power the element at this fraction of full power, clipped to 0..1, until told otherwise."""

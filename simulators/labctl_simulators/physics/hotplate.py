@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import exp, pi
 
+LOOP_BAND_K = 15.0
+"""Proportional band of what controls it: its full power for so many K."""
 _REST_K = 1e-3
 _DENSITY_KG_M3 = 950.0
 
@@ -44,6 +46,14 @@ class Hotplate:
 
     def __post_init__(self) -> None:
         self.plate_c = self.liquid_c = self.ambient_c
+
+    @property
+    def longest_step_s(self) -> float:
+        """Euler stays stable to twice the plate's time constant; this is 1.6 times that, with its loop closed.
+
+        A vessel with a few drops in it moves faster, and nobody heats one.
+        """
+        return 1.6 * self.plate_j_per_k / (self.loss_w_per_k + self.max_heater_w / LOOP_BAND_K)
 
     def pour(self, volume_ml: float) -> None:
         """Add liquid, at the temperature of what is there."""

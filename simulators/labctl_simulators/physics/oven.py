@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+LOOP_BAND_K = 8.0
+"""Proportional band of what controls it: its full power for so many K."""
 _REST_K = 1e-3
 
 
@@ -36,6 +38,15 @@ class ConvectionOven:
 
     def __post_init__(self) -> None:
         self.air_c = self.wall_c = self.load_c = self.ambient_c
+
+    @property
+    def longest_step_s(self) -> float:
+        """Euler stays stable to twice the shortest time constant; this is 1.6 times that, with the loop closed."""
+        loop = self.full_power_w / LOOP_BAND_K
+        air = self.air_wall_w_per_k + self.air_load_w_per_k + self.leak_w_per_k + loop
+        wall = self.air_wall_w_per_k + self.wall_ambient_w_per_k
+        load = self.air_load_w_per_k
+        return 1.6 * min(self.air_j_per_k / air, self.wall_j_per_k / wall, self.load_j_per_k / load)
 
     def step(self, dt: float, ambient_c: float) -> None:
         """Move on by `dt` seconds. An oven at rest at ambient temperature stays exactly there."""
