@@ -86,6 +86,7 @@ class Binder(Driver):
             raise ValueError(f"binder: off_setpoint_c {self._off_c:g} degC is above 20 degC: it could heat")
         self._bus: ModbusRtu | None = None
         self._closed = True
+        self._in_step = True
 
     def open(self) -> None:
         self._closed = False
@@ -225,7 +226,11 @@ class Binder(Driver):
 
     def _words(self, address: int, count: int = 1) -> tuple[int, ...]:
         try:
-            return (self._bus or self._connected()).read_holding(address, count)
+            bus = self._bus or self._connected()
+            if not self._in_step:
+                bus.read_holding(MODE)
+                self._in_step = True
+            return bus.read_holding(address, count)
         except CommunicationError:
             self._disconnect()
             raise
@@ -245,8 +250,12 @@ class Binder(Driver):
         return self._bus
 
     def _disconnect(self) -> None:
-        """Leave a connection on which a reply may still come: nothing tells it from the next one's."""
-        bus, self._bus = self._bus, None
+        """Leave a connection on which a reply may still come: nothing tells it from the next one's.
+
+        A serial gateway passes it on even so, to the next connection: nothing is read there before a word was, which
+        no temperature is as short as. Writes do not wait for that.
+        """
+        bus, self._bus, self._in_step = self._bus, None, False
         if bus is not None:
             bus.port.close()
 

@@ -16,11 +16,11 @@ from labctl.runtime.record import InMemory
 
 AGAIN_S = 30.0
 """After which somebody tries again what was refused."""
-PATIENCE_S = (20.0, 150.0)
+PATIENCE_S = (15.0, 75.0)
 """After which somebody comes to a run that waits for a person."""
 NOBODY = 0.03
 """Share of seeds in which nobody comes at all: HELD ends by itself after 2 h."""
-HELD = ("restart",) * 6 + ("stop", "abort")
+HELD = ("restart",) * 10 + ("stop", "abort")
 """What somebody does who comes to a held run."""
 BUTTONS = (
     "pause",

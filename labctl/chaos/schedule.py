@@ -29,13 +29,17 @@ HANDS: Mapping[str, Mapping[Gravity, int]] = {
 }
 """Faults dealt to each run, by the protocol that it carries out. In all but one run of a seed a sensor lies besides."""
 CARDS: Mapping[str, int] = {
+    "I/O module resets": 2,
     "cables swapped": 2,
     "echo": 2,
     "element broken": 2,
     "exhaust blocks": 2,
     "hotter at the panel": 2,
     "nitrogen sags": 2,
+    "thermocouple drifts": 2,
+    "thermocouple reversed": 2,
     "tube opened hot": 3,
+    "valve stuck": 2,
 }
 """Kinds that are in their pack more than once: those for which a run mostly ends too early."""
 SOMETIMES: Mapping[str, float] = {"cables swapped at first": 0.25, "commands in a storm": 0.35}
@@ -105,9 +109,17 @@ _SHORT, _LONG = (1.0, 20.0), (30.0, 400.0)
 KINDS: Mapping[str, Kind] = {
     "thermocouple open": Kind("ends", 1, "sensor_open", ("furnace", "oven"), _LONG),
     "thermocouple detached": Kind("lies", 2, "sensor_detached", ("furnace", "oven"), _LONG),
-    "thermocouple reversed": Kind("lies", 2, "sensor_reversed", ("furnace",), _LONG),
+    "thermocouple reversed": Kind(
+        "lies", 2, "sensor_reversed", ("furnace",), _LONG, {}, ("warming", "ramp", "hot")
+    ),
     "thermocouple drifts": Kind(
-        "lies", 3, "sensor_drift", ("furnace",), (300.0, 900.0), {"per_hour": [-600.0, 600.0]}
+        "lies",
+        3,
+        "sensor_drift",
+        ("furnace",),
+        (300.0, 900.0),
+        {"per_hour": [-600.0, 600.0]},
+        ("warming", "ramp", "hot"),
     ),
     "value stuck": Kind("lies", 4, "sensor_frozen", ("furnace", "oven", "analyser"), _LONG),
     "value stuck while it warms": Kind(
@@ -143,12 +155,14 @@ KINDS: Mapping[str, Kind] = {
         ("hot", "soak"),
     ),
     "valve stuck": Kind(
-        "holds", 11, "valve_stuck", ("gas",), (20.0, 400.0), {"flow_sccm": [0.0, 60.0, 140.0, 145.0, 300.0]}
+        "holds", 11, "valve_stuck", ("gas",), (20.0, 400.0), {"flow_sccm": [0.0, 60.0, 145.0, 170.0, 300.0]}
     ),
     "valve held": Kind("passes", 11, "valve_hold", ("gas",), (20.0, 200.0)),
     "relay stuck on": Kind("ends", 12, "heater_stuck", ("furnace", "oven"), (60.0, 500.0)),
     "heater failed": Kind("holds", 12, "heater_failed", ("furnace", "oven"), (60.0, 600.0)),
-    "element broken": Kind("holds", 12, "heater_failed", ("furnace",), (200.0, 600.0), {}, ("climbing",)),
+    "element broken": Kind(
+        "holds", 12, "heater_failed", ("furnace",), (200.0, 600.0), {}, ("warming", "climbing")
+    ),
     "door opened": Kind("passes", 13, "opened", ("oven",), (5.0, 200.0)),
     "power blip": Kind(
         "holds", 14, "power", ("furnace", "gas", "oven", "stirrer", "cycler", "analyser"), (1.0, 40.0)
@@ -166,7 +180,7 @@ KINDS: Mapping[str, Kind] = {
         ("furnace",),
         (1.0, 2.0),
         {"value": [700.0, 850.0, 1000.0]},
-        ("climbing", "soak", "soak"),
+        ("warming", "warming", "climbing", "soak"),
     ),
     "manual at the panel": Kind(
         "holds", 15, "panel_mode", ("furnace", "oven"), (1.0, 2.0), {"output": [30.0, 100.0]}

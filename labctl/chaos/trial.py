@@ -37,6 +37,8 @@ MORNING_S = 8100.0
 """And then somebody comes in any case: later than HELD ends by itself."""
 SETTLED_S = 60.0
 """For so long after the last fault things go on in any case."""
+CALM_S, CALM_SCAN_S = 15.0, 2.0
+"""When no fault acts or is about to, and labctl had nothing to say for so long, it is scanned every other second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def _detection(event: Event) -> str | None:
 
 @dataclass(slots=True)
 class _Eyes:
-    """Reads the plant's truth once a second and hands it to the observer."""
+    """Reads the plant's truth once a second and hands it to the observer. stirred_s: when last a fault acted."""
 
     twin: Twin
     observer: Observer
@@ -152,6 +154,7 @@ class _Eyes:
     oven: ConvectionOven = field(init=False)
     cell: HalfCell = field(init=False)
     acting: list[Fault] = field(default_factory=list)
+    stirred_s: float = 0.0
     known: frozenset[tuple[str, str]] = frozenset()
 
     def __post_init__(self) -> None:
@@ -164,7 +167,14 @@ class _Eyes:
     def look(self, now_s: float) -> None:
         furnace, tube, oven, cell = self.tube.furnace, self.tube, self.oven, self.cell
         # whichever of the two is asked first in a second
-        acting = [e.fault for e in self.twin.faults.entries if e.state == "acts" and now_s < e.until_s]
+        acting = []
+        for entry in self.twin.faults.entries:
+            if entry.state == "acts" and now_s < entry.until_s:
+                acting.append(entry.fault)
+            elif entry.state == "waits" and entry.begins_s <= now_s + CALM_SCAN_S:
+                self.stirred_s = now_s
+        if acting:
+            self.stirred_s = now_s
         if acting != self.acting:
             self.acting = acting
             self.known = frozenset((self.roles[fault.instrument], fault.kind) for fault in acting)
@@ -176,6 +186,10 @@ class _Eyes:
                 services is None or services.coils["contactor"], self.known,
             )
         )  # fmt: skip
+
+    def calm(self, now_s: float) -> bool:
+        """Whether nothing has happened for a while, and nothing is about to."""
+        return now_s - max(self.stirred_s, self.observer.spoken_s) > CALM_S
 
 
 class _Tap:
@@ -245,7 +259,7 @@ def trial(
         people = People(controller, journal, seed, setting.plans, storms, setting.last_run_s, begin)
         observer.attended = not people.absent
         begin(None)
-        _Eyes(twin, observer, names)
+        eyes = _Eyes(twin, observer, names)
         if rehearsal.problems:
             journal.detections["audit refused"] += 1
             _put_right(rehearsal)
@@ -256,6 +270,8 @@ def trial(
         def over() -> bool:
             """Faults act until their time is over, or all work is done; then everything must come to rest."""
             now = controller.clock.now()
+            if eyes.calm(now):
+                controller.next_s = max(controller.next_s, now + CALM_SCAN_S)
             if any(violation.invariant == stop_at for violation in observer.violations):
                 return True
             since = observer.liveness_s

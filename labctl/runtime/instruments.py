@@ -147,9 +147,17 @@ class Inline:
         return samples
 
     def execute(self, commands: Sequence[Command]) -> None:
-        """See Instruments."""
-        for command in commands:
-            self._results.append(carry_out(self.connections[command.instrument], command))
+        """See Instruments. A bus that waits for its time-outs keeps no other waiting."""
+        if len(commands) < 2:
+            order: Sequence[int] = range(len(commands))
+        else:
+            order = sorted(range(len(commands)), key=lambda n: self._free_s(commands[n]))
+        found = {n: carry_out(self.connections[commands[n].instrument], commands[n]) for n in order}
+        self._results += [found[n] for n in range(len(commands))]
+
+    def _free_s(self, command: Command) -> float:
+        """When the bus of a command is done with what it was asked before."""
+        return self._clocks[self.connections[command.instrument].bus].t_s
 
     def results(self) -> list[Result]:
         """See Instruments."""

@@ -135,6 +135,15 @@ def no_gas_when_made_safe(b: Bench) -> None:
     b.live(11, **HOT | {"heater_w": 0.0})
 
 
+def heat_stays_on_when_made_safe(b: Bench) -> None:
+    b.ask("furnace", "setpoint", 20.0)
+    b.heat()
+    b.live(3, **HOT)
+    b.say("safe_started", chamber="tube", items=["heat_off", "safe_flow"])
+    b.ask("gas", "flow", 200.0)
+    b.live(11, **HOT)
+
+
 def contactor_not_asked(b: Bench) -> None:
     b.heat()
     b.say("tripped", latched=True, chamber="tube", guard="over_temperature")
@@ -260,7 +269,7 @@ PROVOKED: dict[str, list[Callable[[Bench], None]]] = {
     "I2 oven off is off": [oven_heats_when_off],
     "I2 end": [ends_with_power, ends_with_a_hot_oven],
     "I2 ended": [power_after_the_end],
-    "G1 safe state": [no_gas_when_made_safe],
+    "G1 safe state": [no_gas_when_made_safe, heat_stays_on_when_made_safe],
     "G1 contactor": [contactor_not_asked],
     "contactor at rest": [contactor_left_closed],
     "G1 open sensor": [heats_blind],
@@ -294,6 +303,21 @@ def test_the_judge_accuses_what_must_never_happen(invariant: str, provoke: Calla
     bench = Bench()
     provoke(bench)
     assert invariant in bench.accused
+
+
+def test_heating_again_at_once_after_it_was_made_safe_is_not_accused() -> None:
+    bench = Bench()
+    bench.heat()
+    bench.live(3, **HOT)
+    bench.say("safe_started", chamber="tube", items=["heat_off", "safe_flow"])
+    bench.live()
+    bench.ask("furnace", "setpoint", 20.0)
+    bench.ask("gas", "flow", 200.0)
+    bench.live(3, **HOT | {"heater_w": 0.0})
+    bench.intend("furnace", "heat", target_c=300.0)
+    bench.ask("furnace", "setpoint", 300.0)
+    bench.live(11, **HOT)
+    assert not bench.accused
 
 
 def test_heating_as_it_must_be_is_not_accused() -> None:

@@ -88,8 +88,6 @@ def concerned(way: str) -> list[str]:
 
 UNDETECTABLE = {
     ("oven", "duplicate later"): "the late copy of an answer is as long as the one that is waited for",
-    ("oven", "coalesce"): "an answer of a second ago, on a connection that was opened anew",
-    ("oven", "stale"): "the answer to the question before, of the same length",
 }
 """What no driver of that protocol can notice: an answer of Modbus RTU carries neither register nor number, so one
 of the right length and unit passes for any. (The furnace is asked for five words and for one: these differ.)"""

@@ -158,7 +158,7 @@ def safe_state_is_whole(o: Observer, s: Sample) -> str | None:
     if since is None or s.t_s < since + SAFE_S:
         return None
     o.safe_s = None
-    asked = "furnace" in o.heating and "furnace" not in o.unsure
+    asked = "furnace" in o.heating and "furnace" not in o.unsure and o.off_s.get("furnace", -1.0) < since
     if asked and o.heard("furnace", since - UNSETTLED_S):
         return "heat off was not asked for"
     flow = max((flow for t_s, flow in o.asked_flows if t_s >= since), default=0.0)

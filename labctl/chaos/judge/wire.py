@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-OFF_C = 25.0
+OFF_C = 20.0
 """A setpoint up to here heats nothing (safety contract, section 2: a heater that is off has 20 degC)."""
 
 

@@ -40,6 +40,13 @@ class Entry:
     draws: int = 0
 
     @property
+    def begins_s(self) -> float:
+        """When one that waits will act, as far as is known: not while what it waits for has not happened."""
+        if self.fault.when is None:
+            return self.fault.at_s
+        return inf if self.since_s is None else self.since_s + self.fault.at_s
+
+    @property
     def until_s(self) -> float:
         """When one that acts is over."""
         return inf if self.fault.for_s is None or self.since_s is None else self.since_s + self.fault.for_s
@@ -154,12 +161,10 @@ class Faults:
         return entry.number
 
     def _due(self, entry: Entry, now_s: float, truth: Mapping[str, Any]) -> bool:
-        fault = entry.fault
-        if fault.when is None:
-            return now_s >= fault.at_s
-        if entry.since_s is None and fault.when.holds(truth):
+        when = entry.fault.when
+        if when is not None and entry.since_s is None and when.holds(truth):
             entry.since_s = now_s
-        return entry.since_s is not None and now_s >= entry.since_s + fault.at_s
+        return now_s >= entry.begins_s
 
     def _begin(self, entry: Entry, now_s: float) -> None:
         kind: Kind = KINDS[entry.fault.kind]
