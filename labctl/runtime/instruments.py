@@ -102,7 +102,7 @@ class Instruments(Protocol):
         """Carry out commands; their results come from `results` from the next scan on."""
 
     def results(self) -> list[Result]:
-        """Results that have come in."""
+        """Results that have come in. In real time that of an instrument which is read comes with its next reading."""
 
     def end_s(self, now_s: float) -> float:
         """When the slowest bus of this scan was done (virtual time), else `now_s`."""
@@ -177,10 +177,17 @@ class Inline:
 _Job = tuple[float, list[Connection], list[tuple[Connection, Command]]]
 
 
+class _Done(NamedTuple):
+    """A command that an instrument was given, and how it ended."""
+
+    instrument: str
+    result: Result
+
+
 class _Worker:
     """The one thread that talks on a bus."""
 
-    def __init__(self, name: str, clock: Clock, done: queue.SimpleQueue[Sample | Result | str]) -> None:
+    def __init__(self, name: str, clock: Clock, done: queue.SimpleQueue[Sample | _Done | str]) -> None:
         self.name = name
         self.clock = clock
         self.jobs = 0
@@ -211,7 +218,7 @@ class _Worker:
         for connection in due:
             self._done.put(Sample(connection.name, self._read(connection)))
         for connection, command in commands:
-            self._done.put(self._carry_out(connection, command))
+            self._done.put(_Done(connection.name, self._carry_out(connection, command)))
 
     # A driver that fails in a way it does not declare must not end the thread of its bus, or nothing on it is ever
     # asked again: to the core it is an instrument that does not answer.
@@ -234,17 +241,23 @@ class _Worker:
 
 
 class Threaded:
-    """One worker thread per bus. In real time a bus that is late is skipped until it is done."""
+    """One worker thread per bus. In real time a bus that is late is skipped until it is done.
+
+    What a command did is told together with what its instrument reads afterwards: a reading from before, beside the
+    word that it was done, would look like an instrument that was reset.
+    """
 
     def __init__(
         self, connections: Mapping[str, Connection], clocks: Mapping[str, Clock], *, wait: bool
     ) -> None:
         """`clocks` by bus. `wait`: wait for every bus however long it takes (virtual time over worker threads)."""
         self.connections = connections
-        self._done: queue.SimpleQueue[Sample | Result | str] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Sample | _Done | str] = queue.SimpleQueue()
         self._workers = {bus: _Worker(bus, clock, self._done) for bus, clock in clocks.items()}
         self._wait = wait
+        self._names: frozenset[str] = frozenset()
         self._samples: list[Sample] = []
+        self._unseen: list[_Done] = []
         self._results: list[Result] = []
 
     def connect_all(self) -> None:
@@ -257,10 +270,12 @@ class Threaded:
     def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
         """See Instruments. Waits until `deadline_s` of the wall's monotonic clock, unless told to wait for all."""
         self._collect(wall_s(), ())  # a bus that has carried out its commands meanwhile is free again
+        self._names = frozenset(names := tuple(names))
+        told = {done.instrument for done in self._unseen}
         wanted: dict[str, list[Connection]] = {}
         for name in names:
             connection = self.connections[name]
-            if not self._workers[connection.bus].jobs and _due(connection, now_s):
+            if not self._workers[connection.bus].jobs and (name in told or _due(connection, now_s)):
                 connection.last_s = now_s
                 wanted.setdefault(connection.bus, []).append(connection)
         for bus, due in wanted.items():
@@ -284,13 +299,20 @@ class Threaded:
         if self._wait:
             self._collect(float("inf"), grouped)
             order = {command.id: n for n, command in enumerate(commands)}
+            self._results += (done.result for done in self._unseen)
             self._results.sort(key=lambda r: order.get(r.command_id, -1))
+            self._unseen = []
 
     def results(self) -> list[Result]:
-        """See Instruments."""
-        self._collect(wall_s(), ())
+        """See Instruments: those that had come in when instruments were read last."""
+        self._show({done.instrument for done in self._unseen} - self._names)
         results, self._results = self._results, []
         return results
+
+    def _show(self, instruments: set[str]) -> None:
+        """Tell what became of the commands to these."""
+        self._results += (done.result for done in self._unseen if done.instrument in instruments)
+        self._unseen = [done for done in self._unseen if done.instrument not in instruments]
 
     def end_s(self, now_s: float) -> float:
         """See Instruments."""
@@ -319,7 +341,8 @@ class Threaded:
                 return
             if isinstance(item, str):
                 self._workers[item].jobs -= 1
-            elif isinstance(item, Sample):
-                self._samples.append(item)
+            elif isinstance(item, _Done):
+                self._unseen.append(item)
             else:
-                self._results.append(item)
+                self._samples.append(item)
+                self._show({item.instrument})

@@ -165,6 +165,7 @@ class Server:
         )
         deadline, off = wall_s() + LAST_RESORT_S, 0
         while off < len(heaters) and wall_s() < deadline:
+            self._instruments.read((), 0.0, wall_s())
             off += sum(
                 r.outcome == "ok" for r in self._instruments.results() if r.command_id.startswith("last/")
             )
