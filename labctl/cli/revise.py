@@ -46,12 +46,13 @@ class Followed:
     @property
     def left_out(self) -> list[str]:
         """Steps of the protocol that the plan has no more."""
-        whole, _ = self.made(self.given, ())
-        return (
-            []
-            if whole is None
-            else [s.id for s in whole.steps if s.id not in {s.id for s in self.plan.steps}]
-        )
+        kept = {step.id for step in self.plan.steps}
+        return [step.id for step in self.whole.steps if step.id not in kept]
+
+    @property
+    def whole(self) -> Plan:
+        """The plan with every step of the protocol; the plan as it is where that would be refused."""
+        return self.made(self.given, ())[0] or self.plan
 
     @property
     def given(self) -> dict[str, str]:
@@ -72,14 +73,16 @@ def adjust(arguments: Namespace) -> int:
 def skip(arguments: Namespace) -> int:
     """Leave a step out."""
     followed = _followed(arguments)
-    _check_step(followed, arguments.step)
+    _check_step(followed, arguments.step, [step.id for step in followed.plan.steps])
+    _check_ahead(followed, arguments.step)
     return _revise(followed, followed.given, [*followed.left_out, arguments.step], arguments)
 
 
 def goto(arguments: Namespace) -> int:
     """Leave out everything before a step that is still to come."""
     followed = _followed(arguments)
-    _check_step(followed, arguments.step)
+    _check_step(followed, arguments.step, [step.id for step in followed.plan.steps])
+    _check_ahead(followed, arguments.step)
     ahead = []
     for step in followed.plan.steps:
         if step.id == arguments.step:
@@ -92,16 +95,22 @@ def goto(arguments: Namespace) -> int:
 
 
 def rerun(arguments: Namespace) -> int:
-    """A new run of the steps from one on, with what people entered before it."""
+    """A new run of the steps from one on, with what people entered before it.
+
+    What the old one left out stays so, unless it is where the new one begins: then all that follows is done.
+    """
     from labctl.cli.attach import run_on_bench
     from labctl.cli.run import unprotected
 
     followed = _followed(arguments, ended=True)
-    _check_step(followed, arguments.step, begun=True)
-    ids = [step.id for step in followed.plan.steps]
-    before = ids[: ids.index(arguments.step)]
-    plan, findings = followed.made(followed.given, [*followed.left_out, *before])
+    whole = [step.id for step in followed.whole.steps]
+    _check_step(followed, arguments.step, whole)
+    before, left_out = whole[: whole.index(arguments.step)], followed.left_out
+    passed = [] if arguments.step in left_out else left_out
+    plan, findings = followed.made(followed.given, [*passed, *before])
     plan = _valid(plan, findings)
+    if taken_up := [name for name in left_out if name not in (*passed, *before)]:
+        say(f"with what {followed.run.run_id} left out: {', '.join(taken_up)}")
     about = {"rerun_of": followed.run.run_id, "values": dict(followed.run.values)}
     return run_on_bench(followed.bench, plan, followed.protocol, unprotected(findings), arguments, about)
 
@@ -133,11 +142,13 @@ def _documents(reader: Reader, run: str) -> tuple[Plan, str]:
     return plan, reader.document(newest["protocol_document"])
 
 
-def _check_step(followed: Followed, step: str, *, begun: bool = False) -> None:
-    ids = [each.id for each in followed.plan.steps]
+def _check_step(followed: Followed, step: str, ids: Sequence[str]) -> None:
     if step not in ids:
         raise UsageError(f"{followed.run.run_id} has no step {step!r}; {nearest(step, ids)}")
-    if not begun and step in followed.run.done:
+
+
+def _check_ahead(followed: Followed, step: str) -> None:
+    if step in followed.run.done:
         raise UsageError(f"{step} is over; `labctl rerun` repeats what is over, as a run of its own")
 
 
