@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -172,20 +171,6 @@ def label(arguments: Namespace) -> int:
     for line in filter(None, lines):
         print(line)
     return 0
-
-
-def misfiled(folder: Path) -> list[str]:
-    """Files of results that are gone, or are not what the journal has the digest of; for `labctl audit verify`."""
-    with open_memory(folder) as reader:
-        told = [r for s in read_register(reader).samples.values() for r in s.results if r.file]
-    problems = []
-    for found in told:
-        path = folder / found.file
-        if not path.is_file():
-            problems.append(f"{found.file} is gone, a result of {found.quantity}")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != found.sha256:
-            problems.append(f"{found.file} was changed, a result of {found.quantity}")
-    return problems
 
 
 # -- what people type ------------------------------------------------------------------------------
