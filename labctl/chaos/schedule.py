@@ -32,13 +32,14 @@ CARDS: Mapping[str, int] = {
     "I/O module resets": 2,
     "cables swapped": 2,
     "echo": 2,
-    "element broken": 2,
     "exhaust blocks": 2,
     "hotter at the panel": 2,
-    "nitrogen sags": 2,
+    "nitrogen lost": 2,
+    "nitrogen sags": 3,
     "thermocouple drifts": 2,
     "thermocouple reversed": 2,
     "tube opened hot": 3,
+    "valve held": 2,
     "valve stuck": 2,
 }
 """Kinds that are in their pack more than once: those for which a run mostly ends too early."""
@@ -204,7 +205,7 @@ KINDS: Mapping[str, Kind] = {
     "air leaks in": Kind(
         "holds", 38, "leak", ("furnace",), (60.0, 600.0), {"air_sccm": [1.0, 5.0, 30.0]}, ("purge", "hot")
     ),
-    "tube opened hot": Kind("ends", 39, "opened", ("furnace",), (5.0, 120.0), {}, ("hot", "soak", "cooling")),
+    "tube opened hot": Kind("ends", 39, "opened", ("furnace",), (5.0, 120.0), {}, ("warming", "hot", "soak")),
     "analyser fails": Kind("holds", 4, "cell_failed", ("analyser",), _LONG),
     "cables swapped": Kind("holds", 25, "swapped", ("gas", "furnace"), (20.0, 90.0), {"with": "@analyser"}),
     "cables swapped at first": Kind(

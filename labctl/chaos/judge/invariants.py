@@ -212,7 +212,7 @@ def oxygen_heats_not(o: Observer, s: Sample) -> str | None:
     if rich:
         blind = any(role == "analyser" for role, _ in s.acting)
         blind = blind or s.t_s - o.restarted_s.get("analyser", -WARM_UP_S) < WARM_UP_S
-        rich = not (blind or o.acts("furnace", "local_lock") or _forced(o, s))
+        rich = not (blind or o.acts("furnace", "local_lock") or _forced(o, s) or _refuses(o, s))
     lasted = o.lasting("oxygen", rich)
     return (
         f"{s.oxygen_ppm:.0f} ppm oxygen at {s.tube_c:.0f} degC with {s.heater_w:.0f} W"
