@@ -65,6 +65,7 @@ class Operator:
         whose name also says of which sample it is has its "quantity".
         Raises OperatorError naming a quantity, unit, place or kind that the plant does not know.
         """
+        self.plant.rouse()
         kind, entries = step["kind"], step.get("enter") or ()
         if kind not in ("manual", "measure", "unload", "weigh"):
             raise OperatorError(f"the simulated operator does not know prompts of kind {kind!r}")

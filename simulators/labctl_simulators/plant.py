@@ -4,6 +4,9 @@ At tick k the models have moved to k seconds under what the actuators did since 
 lives that second, in bench order. So what a sensor shows at k is the state at k, whoever asks, whenever.
 
 A plant that only has to show where a plan leads may live in longer ticks: k then counts on by as many seconds.
+
+No chamber notices another. One that is at rest, whose instruments nobody asks, is left alone until somebody does; it
+then lives what it missed, and shows what it would have shown.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ BATCH_EVERY_S = 10
 """Drying and decomposition take hours; they move in steps of this many seconds."""
 TICKS_S = (5, 2, 1)
 """How long ticks may be; each is a whole part of BATCH_EVERY_S."""
+DOZES_AFTER_S = 60
+"""A chamber at rest is left alone once nobody has asked its instruments for so long."""
+LAGS_S = 200
+"""Of what it missed, it lives so much tick by tick: the slowest lag of an instrument, 10 s, forgets all before that."""
 BATCHES = 8
 """So many are kept: what was made longest ago has left the laboratory by then (assumed)."""
 HEATER_POWER = (-0.20, 0.10)
@@ -61,6 +68,12 @@ class Tube:
     def longest_step_s(self) -> float:
         """What its furnace bears; gas moves exactly over any step."""
         return self.furnace.longest_step_s
+
+    @property
+    def resting(self) -> bool:
+        """Neither heat nor flow changes; gas that goes on mixing does so exactly over any step."""
+        settled = all(flow.settled for flow in self.flows)
+        return settled and self.services is None and self.furnace.resting
 
     @property
     def flow_sccm(self) -> float:
@@ -144,6 +157,21 @@ class Sensor:
         return self._value
 
 
+@dataclass(slots=True)
+class Station:
+    """A chamber and its instruments. asked_s: when one was last spoken to. dozes_since: a tick; None while it lives."""
+
+    chamber: Chamber
+    devices: dict[str, Device] = field(default_factory=dict)
+    asked_s: float = 0.0
+    dozes_since: int | None = None
+
+    @property
+    def resting(self) -> bool:
+        """Time alone will change nothing here (see `Device`)."""
+        return self.chamber.resting and all(getattr(d, "resting", False) for d in self.devices.values())
+
+
 class Plant:
     """Chambers by name, the batch, devices and their sessions by instrument.
 
@@ -169,6 +197,7 @@ class Plant:
         self.syringes: dict[str, Syringe] = {}
         self.models: dict[str, str] = {}
         self.devices: dict[str, Device] = {}
+        self.stations = {name: Station(chamber) for name, chamber in self.chambers.items()}
         self.sessions: dict[str, Session] = {}
         self.batches: dict[str, Batch] = {}
         self.charge(spec.get("batch", {}))
@@ -177,16 +206,62 @@ class Plant:
         self._unplugged: set[str] = set()
         self._afterwards: tuple[Callable[[float], None], ...] = ()
         self._device_ticks: tuple[Callable[[float], None], ...] = ()
+        self._thermal: tuple[Tube | ConvectionOven | Hotplate | WeighingPan, ...] = ()
+        self._cells: tuple[HalfCell, ...] = ()
+        self._dozing_due_s = 0.0
         self._list_ticks()
-        self._thermal = tuple(c for c in self.chambers.values() if not isinstance(c, HalfCell))
-        self._cells = tuple(c for c in self.chambers.values() if isinstance(c, HalfCell))
 
     def now(self) -> float:
         """Plant time in seconds: that of the last whole tick."""
         return float(self.tick)
 
     def advance_to(self, now_s: float) -> None:
-        """Live all ticks up to floor(now_s); a time already lived does nothing."""
+        """Live all ticks up to floor(now_s), every chamber; a time already lived does nothing."""
+        self.rouse()
+        self.live(now_s)
+
+    def rouse(self) -> None:
+        """Bring every chamber to the present, before somebody looks at it or lays hands on it."""
+        for station in self.stations.values():
+            if station.dozes_since is not None:
+                self.wake(station)
+
+    def wake(self, station: Station) -> None:
+        """Have a chamber that dozed live what it missed."""
+        since, until, dt = station.dozes_since, self.tick, float(self.tick_s)
+        assert since is not None
+        station.dozes_since, station.asked_s = None, float(until)
+        self._list_ticks()
+        if (alone_s := until - LAGS_S - since) > 0:
+            self._step(station.chamber, float(alone_s))
+            since += alone_s
+        for tick in range(since + self.tick_s, until + 1, self.tick_s):
+            self._step(station.chamber, dt)
+            self.tick = tick
+            for device in station.devices.values():
+                device.tick(float(tick))
+
+    def _step(self, chamber: Chamber, dt: float) -> None:
+        if isinstance(chamber, HalfCell):
+            chamber.step(dt)
+        else:
+            chamber.step(dt, self.ambient_c)
+
+    def _let_doze(self) -> None:
+        """Leave chambers alone that rest. Not while something is done each tick: that may be about any of them."""
+        self._dozing_due_s = self.tick + DOZES_AFTER_S
+        if self._afterwards or self._unplugged:
+            return
+        for station in self.stations.values():
+            unasked = self.tick - station.asked_s >= DOZES_AFTER_S
+            if station.dozes_since is None and unasked and station.resting:
+                station.dozes_since = self.tick
+        self._list_ticks()
+
+    def live(self, now_s: float) -> None:
+        """Live all ticks up to floor(now_s), every chamber that does not doze."""
+        if self.tick >= self._dozing_due_s:
+            self._let_doze()
         ambient, thermal, cells, ticks = self.ambient_c, self._thermal, self._cells, self._device_ticks
         dt = float(self.tick_s)
         for tick in range(self.tick + self.tick_s, int(now_s) + 1, self.tick_s):
@@ -231,11 +306,13 @@ class Plant:
 
     def after_each_tick(self, do: Callable[[float], None]) -> None:
         """Have something done each tick, after every device has lived it."""
+        self.rouse()
         self._afterwards = (*self._afterwards, do)
         self._list_ticks()
 
     def unplug(self, name: str) -> Callable[[], None]:
         """Take an instrument off the mains: it lives no tick and drives nothing until the returned function."""
+        self.rouse()
         self._unplugged.add(name)
         self._list_ticks()
         self._rest(name)
@@ -248,8 +325,14 @@ class Plant:
         return plug_in
 
     def _list_ticks(self) -> None:
-        live = (device.tick for name, device in self.devices.items() if name not in self._unplugged)
-        self._device_ticks = (*live, *self._afterwards)
+        """What lives each tick."""
+        awake = [s for s in self.stations.values() if s.dozes_since is None]
+        chambers = [s.chamber for s in awake]
+        self._thermal = tuple(c for c in chambers if not isinstance(c, HalfCell))
+        self._cells = tuple(c for c in chambers if isinstance(c, HalfCell))
+        living = {name for station in awake for name in station.devices} - self._unplugged
+        ticks = (device.tick for name, device in self.devices.items() if name in living)
+        self._device_ticks = (*ticks, *self._afterwards)
 
     def _rest(self, name: str) -> None:
         """What an instrument drives goes to where it goes without power."""
@@ -350,6 +433,7 @@ class Plant:
         self.devices[name], self.sessions[name] = attach(
             bindings, options, str(spec.get("serial_number", ""))
         )
+        self.stations[place].devices[name] = self.devices[name]
 
     def _wire_furnace(
         self, name: str, place: str, furnace: TubeFurnace, provides: list[str] | None, bindings: Bindings

@@ -23,7 +23,7 @@ from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.oven import ConvectionOven
 from labctl_simulators.physics.pan import WeighingPan
 from labctl_simulators.physics.services import Services
-from labctl_simulators.plant import Chamber, Plant, Tube
+from labctl_simulators.plant import Chamber, Plant, Station, Tube
 
 _PART = {"flow": "gas", "oxygen": "gas"}
 
@@ -31,18 +31,23 @@ _PART = {"flow": "gas", "oxygen": "gas"}
 class PlantSession:
     """An instrument's session that first brings the plant to the present. Threads may share the plant."""
 
-    __slots__ = ("_lock", "_plant", "session")
+    __slots__ = ("_lock", "_plant", "_station", "session")
 
-    def __init__(self, plant: Plant, session: Session, lock: threading.Lock) -> None:
+    def __init__(self, plant: Plant, station: Station, session: Session, lock: threading.Lock) -> None:
         self._plant = plant
+        self._station = station
         self.session = session
         self._lock = lock
 
     def feed(self, data: bytes, now_s: float) -> Replies:
         """As `Session.feed`, at plant time `now_s`."""
         with self._lock:
-            if now_s >= self._plant.next_s:
-                self._plant.advance_to(now_s)
+            plant, station = self._plant, self._station
+            if now_s >= plant.next_s:
+                plant.live(now_s)
+            if station.dozes_since is not None:
+                plant.wake(station)
+            station.asked_s = now_s
             return self.session.feed(data, now_s)
 
 
@@ -58,7 +63,7 @@ class Twin:
         self.lock = threading.Lock()
         self.operator = Operator(plant)
         self.seats = {
-            instrument: PlantSession(plant, session, self.lock)
+            instrument: PlantSession(plant, plant.stations[plant.wiring[instrument][0]], session, self.lock)
             for instrument, session in plant.sessions.items()
         }
         self.sessions: dict[str, Session] = {**self.seats}

@@ -12,7 +12,10 @@ from labctl_simulators.devices.eurotherm import RATE, SP1
 from labctl_simulators.devices.pid import Pid
 from labctl_simulators.plant import Plant, Tube
 from labctl_simulators.twin import Twin, build
+from labctl_simulators.wire.modbus_rtu import with_crc
 
+READ_TEMPERATURE = with_crc(bytes.fromhex("01 03 0001 0001"))
+"""Of a Eurotherm; an oven refuses it, and has been asked all the same."""
 DEVICE = {
     "alicat": "alicat_mc",
     "binder": "binder_mb1",
@@ -95,3 +98,61 @@ def test_a_plant_in_ticks_of_5_s_leads_where_it_does_in_ticks_of_1_s() -> None:
 def test_no_tick_is_longer_than_the_fastest_thing_of_a_bench_bears(name: str, tick_s: int) -> None:
     """The small furnace has little mass; whoever doses onto a pan watches it by the second."""
     assert Plant(spec(name), None, 10).tick_s == tick_s
+
+
+def seen(twin: Twin) -> list[bytes]:
+    """What the analyser and both thermometers of the tube say now."""
+    asked = {"oxygen": b"D", "furnace": READ_TEMPERATURE, "furnace-monitor": READ_TEMPERATURE}
+    now_s = twin.plant.now()
+    return [reply for name, request in asked.items() for _, reply in twin.sessions[name].feed(request, now_s)]
+
+
+def asks_the_oven(twin: Twin, until_s: int) -> None:
+    """Every half a minute, and nobody else."""
+    for now_s in range(int(twin.plant.now()), until_s + 1, 30):
+        twin.sessions["oven"].feed(READ_TEMPERATURE, float(now_s))
+
+
+def watched_over(twin: Twin, until_s: int) -> None:
+    """As `asks_the_oven`, with somebody who looks at the whole plant as often."""
+    for now_s in range(int(twin.plant.now()), until_s + 1, 30):
+        twin.advance_to(float(now_s))
+
+
+@pytest.mark.parametrize("tick_s", [1, 5])
+def test_a_chamber_left_alone_shows_in_the_end_what_it_would_have_shown(tick_s: int) -> None:
+    """Six hours, in which air and leaking nitrogen mix in the tube and its sensors are noisy."""
+    alone, looked_at = build(spec("standard"), 7, tick_s), build(spec("standard"), 7, tick_s)
+    asks_the_oven(alone, 21_600)
+    watched_over(looked_at, 21_600)
+    assert {name for name, s in alone.plant.stations.items() if s.dozes_since is not None} == {
+        "vessel",
+        "tube",
+        "cell",
+    }
+    assert [s.dozes_since for s in looked_at.plant.stations.values()] == [None] * 4
+    assert seen(alone) == seen(looked_at)
+    mixed, expected = (twin.truth()["oxygen"]["oxygen_ppm"] for twin in (alone, looked_at))
+    assert mixed == pytest.approx(expected, rel=1e-9)
+    assert mixed < 200_000.0, "nitrogen has leaked in meanwhile"
+    assert alone.truth()["batch"] == looked_at.truth()["batch"]
+
+
+def test_hands_find_a_chamber_as_it_is_by_now() -> None:
+    """The operator opens a tube that had dozed: the air that comes in mixes from then on."""
+    twins = [build(spec("standard"), None) for _ in range(2)]
+    for twin, pass_time in zip(twins, (asks_the_oven, watched_over), strict=True):
+        pass_time(twin, 21_600)
+        twin.operator.answer({"kind": "manual", "do": "Load the boat", "into": "tube", "enter": []})
+        pass_time(twin, 43_200)
+        twin.advance_to(43_200.0)
+    assert seen(twins[0]) == seen(twins[1])
+
+
+def test_nothing_dozes_while_a_fault_may_come_to_it() -> None:
+    twin = build(spec("standard"), None)
+    asks_the_oven(twin, 3600)
+    assert twin.plant.stations["tube"].dozes_since is not None
+    twin.faults.schedule([{"instrument": "nitrogen", "kind": "leak", "at_s": 9000}])
+    asks_the_oven(twin, 7200)
+    assert [s.dozes_since for s in twin.plant.stations.values()] == [None] * 4

@@ -99,6 +99,11 @@ class Alicat:
             b"C": self._cancel,
         }
 
+    @property
+    def resting(self) -> bool:
+        """The valve knows its setpoint."""
+        return self.held or self.model.setpoint_sccm == self.setpoint_sccm
+
     def tick(self, now_s: float) -> None:
         """Show its setpoint to the valve, unless the valve is held."""
         if not self.held:

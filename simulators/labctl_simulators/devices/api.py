@@ -22,7 +22,11 @@ Noise is drawn once a tick: asking twice within a tick gives the same value, wha
 
 
 class Device(Protocol):
-    """Registers or commands over a physical model. Knows no bytes."""
+    """Registers or commands over a physical model. Knows no bytes.
+
+    One with a property `resting` that is true, as long as ticks alone would change nothing but what follows its sensor,
+    need not live them while its chamber rests and nobody asks; one without lives every tick.
+    """
 
     def tick(self, now_s: float) -> None:
         """Live the plant time since the tick before: control loop, ramps, watchdogs. Called in bench order."""

@@ -35,6 +35,9 @@ LIMITER_ABOVE_K = 20.0
 SENSOR_BREAK_C = 1500.0
 """What the temperature reads with an open sensor (assumed)."""
 
+WELL_BELOW_K = 2.0
+"""More than the noise of a sensor."""
+
 LATENCY_S = 0.03
 """Observed replies come within 0.25 s; most sooner (assumed)."""
 GAP_S = 0.1
@@ -70,6 +73,12 @@ class BinderMb1:
     def fan(self) -> bool:
         """The fan runs in every mode but idle."""
         return self.mode != IDLE
+
+    @property
+    def resting(self) -> bool:
+        """Its loop gives nothing, and will not however the sensor's noise falls."""
+        wanted_c = self.setpoint_c + max(self._integral_k, 0.0)
+        return self.duty == 0.0 and wanted_c < self._sensed_c() - WELL_BELOW_K
 
     def tick(self, now_s: float) -> None:
         """One pass of limiter and control loop."""

@@ -142,6 +142,11 @@ class Eurotherm3216:
         """What the heater is given now, %."""
         return self.loop.output
 
+    @property
+    def resting(self) -> bool:
+        """In manual, or off: its loop does nothing."""
+        return bool(self.registers[MANUAL]) or not self.powered
+
     def tick(self, now_s: float) -> None:
         """One pass of the loop. In manual the output simply stays."""
         registers, loop, scale = self.registers, self.loop, self.scale

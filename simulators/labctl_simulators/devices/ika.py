@@ -77,6 +77,11 @@ class Ika:
             b"STATUS_4": lambda: b"1 4" if self.stirring else b"0 4",
         }
 
+    @property
+    def resting(self) -> bool:
+        """Off, with no watchdog that runs."""
+        return not (self.heating or self.stirring or self._watchdogs or self.model.heater_w)
+
     def tick(self, now_s: float) -> None:
         """Control the plate, turn the motor, look after the watchdogs."""
         if self._watchdogs:

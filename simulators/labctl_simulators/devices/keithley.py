@@ -195,6 +195,11 @@ class Keithley2450:
         """Power up."""
         self.power_cycle()
 
+    @property
+    def resting(self) -> bool:
+        """Nothing of its own moves."""
+        return True
+
     def tick(self, now_s: float) -> None:
         """Nothing of its own moves between queries; the cell is the plant's."""
 

@@ -57,6 +57,11 @@ class Rapidox:
         self.late_s = 0.0
         self._on_since_s = self._now() - (WARM_UP_S if options.get("sim_warm", True) else 0.0)
 
+    @property
+    def resting(self) -> bool:
+        """It only follows the gas."""
+        return True
+
     def tick(self, now_s: float) -> None:
         """Follow the gas, one tick's worth."""
         ppm = self._oxygen()

@@ -83,6 +83,11 @@ class TubeFurnace:
         )
 
     @property
+    def resting(self) -> bool:
+        """Cold, and not heated."""
+        return self._resting and self.duty == 0.0
+
+    @property
     def longest_step_s(self) -> float:
         """Euler stays stable to twice the shortest time constant; this is 1.6 times that at HOTTEST_C."""
         kelvin = HOTTEST_C + KELVIN

@@ -49,6 +49,11 @@ class HalfCell:
     _resting: bool = field(default=True, init=False)
 
     @property
+    def resting(self) -> bool:
+        """No cell, or one that has relaxed."""
+        return self.electrode is None or self._resting
+
+    @property
     def longest_step_s(self) -> float:
         """A fifth of its fast lag: a current that falls at constant voltage is followed to a per cent or so."""
         return _T1_S / 5.0

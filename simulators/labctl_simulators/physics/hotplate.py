@@ -48,6 +48,11 @@ class Hotplate:
         self.plate_c = self.liquid_c = self.ambient_c
 
     @property
+    def resting(self) -> bool:
+        """Cold, not heated, and its drive turns as it is told."""
+        return self._resting and self.heater_w <= 0.0 and self.speed_rpm == self.speed_setpoint_rpm
+
+    @property
     def longest_step_s(self) -> float:
         """Euler stays stable to twice the plate's time constant; this is 1.6 times that, with its loop closed.
 

@@ -41,6 +41,11 @@ class MassFlow:
         self.flow_sccm = self._true()
 
     @property
+    def settled(self) -> bool:
+        """The valve is where it was told to be."""
+        return self._settled_at == self.setpoint_sccm and self._settled_supply is self.supply_ok
+
+    @property
     def pressure_bar(self) -> float:
         """Absolute pressure at the outlet, bar."""
         return ATMOSPHERE_BAR + self.back_pressure_bar * self.flow_sccm / self.full_scale_sccm
@@ -48,7 +53,7 @@ class MassFlow:
     def step(self, dt: float) -> None:
         """Move on by `dt` seconds."""
         if self._settled_at == self.setpoint_sccm and self._settled_supply is self.supply_ok:
-            return
+            return  # as `settled`, without the call
         self._settled_at = None
         wanted = self.setpoint_sccm if self.supply_ok else 0.0
         if wanted < 0.01 * self.full_scale_sccm:

@@ -40,6 +40,11 @@ class ConvectionOven:
         self.air_c = self.wall_c = self.load_c = self.ambient_c
 
     @property
+    def resting(self) -> bool:
+        """Cold, and not heated."""
+        return self._resting and self.duty <= 0.0
+
+    @property
     def longest_step_s(self) -> float:
         """Euler stays stable to twice the shortest time constant; this is 1.6 times that, with the loop closed."""
         loop = self.full_power_w / LOOP_BAND_K

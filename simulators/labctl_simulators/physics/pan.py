@@ -31,6 +31,11 @@ class WeighingPan:
     _tick: int = field(default=0, init=False)
 
     @property
+    def resting(self) -> bool:
+        """Never: its zero drifts."""
+        return False
+
+    @property
     def longest_step_s(self) -> float:
         """Whoever doses watches it second by second."""
         return 1.0
