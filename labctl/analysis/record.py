@@ -247,7 +247,8 @@ def _remark(event: Event) -> tuple[str, str] | None:
         case "step_skipped":
             return "left out", f"{data['id']}: {data['because']}"
         case "lead_passed":
-            return "shared", f"{data['chamber']}: {data['run']} leads after {data['was']}"
+            heir = f"{data['run']} leads" if data["run"] else "it stays warm for people"
+            return "shared", f"{data['chamber']}: {heir} after {data['was']}"
         case "custody_opened":
             gas = " and under gas" if data["gas"] else ""
             return "custody", f"{data['chamber']}: hot{gas}; watched until it is cold"

@@ -92,7 +92,8 @@ def _whole(
     planned_s = record.forecast.get("duration_s")
     tolerances = [_duration_tolerance(*each) for each in zip(record.plan.steps, steps, strict=True)]
     if planned_s is not None and complete:
-        tolerance = sum(t for t in tolerances if t is not None)
+        shared = any(at.summary.get("shared") for at in steps)
+        tolerance = None if shared else sum(t for t in tolerances if t is not None)
         yield compare("duration_s", planned_s, results.get("duration_s"), "s", tolerance, "forecast")
 
 
@@ -169,8 +170,8 @@ def _limit(quantity: str, limit: float, actual: float | None, unit: str, step: s
 
 
 def _duration_tolerance(step: AnyStep, at: StepRecord) -> float | None:
-    """In s; None for a step whose duration is not judged."""
-    if step.kind not in DURATION_TOLERANCE or at.planned_s is None:
+    """In s; None for a step whose duration is not judged: others who shared its oven heated it, or kept it hot."""
+    if step.kind not in DURATION_TOLERANCE or at.planned_s is None or at.summary.get("shared"):
         return None
     held_s = sum(segment.hold_s for segment in step.segments) if isinstance(step, Heat) else 0.0
     least_s = LEAST_TOLERANCE_S.get(step.kind, LEAST_TOLERANCE_OTHERWISE_S)

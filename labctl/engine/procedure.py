@@ -53,9 +53,9 @@ def fault(scan: Scan, run_id: str, reason: str, *, hold: str) -> None:
         return
     steps = scan.context.steps[run.plan_hash]
     where = next((c for name in run.active if (c := steps[name].chamber)), run_id)
+    told = any(scan.state.alarms[name]["active"] for name in alarms.of_chamber(scan, where))
     if scan.state.chambers.get(where, ChamberState(run_id)).run != run_id:
         where = f"{where}/{run_id}"  # beside that of the run which leads there
-    told = any(scan.state.alarms[name]["active"] for name in alarms.of_chamber(scan, where))
     command(scan, run_id, "HOLD", reason=reason, actor="labctl", hold=hold)
     scan.alarm(f"{where}{HELD}", True, f"{run_id} is held: {reason}", run=run_id, hidden=told)
 
@@ -79,7 +79,7 @@ def complete(scan: Scan, run: RunState) -> None:
     """All steps are done. What is still hot or under gas is made safe and stays in custody."""
     for rig in rigs_of(scan, run.run_id):
         chamber = scan.state.chambers[rig.name]
-        if (chamber.energised or chamber.flow_sccm > 0.0) and not sharing.keep_warm(scan, run.run_id, rig):
+        if (chamber.energised or chamber.flow_sccm > 0.0) and not sharing.yield_heat(scan, run.run_id, rig):
             safe.start(scan, rig, "run complete", "complete", run.run_id)
     _done(scan, run)
 
@@ -100,7 +100,7 @@ def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
         case "STOPPING" | "ABORTING":
             for rig in rigs_of(scan, run.run_id):
                 chamber = scan.state.chambers[rig.name]
-                if trigger == "STOP" and sharing.keep_warm(scan, run.run_id, rig):
+                if trigger == "STOP" and sharing.yield_heat(scan, run.run_id, rig):
                     continue
                 if chamber.energised or chamber.flow_sccm > 0.0:
                     safe.start(scan, rig, reason, "stop" if trigger == "STOP" else "abort", run.run_id)

@@ -11,6 +11,7 @@ from labctl.engine.scan import Scan
 from labctl.engine.silencing import REASON, Verb
 from labctl.engine.steps.people import is_number
 from labctl.model.commands import Request
+from labctl.model.limits import limit
 
 LONGEST_S = 14 * 86_400.0
 """Of a reservation (assumed: what nobody remembers blocks a bench)."""
@@ -46,8 +47,9 @@ def _cannot_share(scan: Scan, rig: Rig, request: Request) -> str | None:
         return f"{rig.name} is not shared; reserve it for yourself, without a setpoint"
     if not request.args.get("contents"):
         return "say what is put in (--contents)"
-    if not is_number(wanted) or not 0.0 < float(wanted) <= (rig.max_temperature_c or math.inf):
-        return f"{rig.name} has no setpoint of {wanted} degC"
+    most = min(rig.max_temperature_c or math.inf, limit("T_inert"))
+    if not is_number(wanted) or not 0.0 < float(wanted) <= most:
+        return f"people keep {rig.name} at {most:g} degC at most, not at {wanted}; hotter is for runs"
     chamber = scan.state.chambers[rig.name]
     for claim in (*chamber.claims.values(), *sharing.claims_of_people(scan, rig.name)):
         if claim["setpoint_c"] not in (wanted, None) and claim.get("by") != request.actor:

@@ -59,7 +59,7 @@ def _revise(scan: Scan, request: Request) -> None:
         state = scan.state.chambers.get(chamber or "")
         if chamber is None or state is None or not state.energised or state.safe is not None:
             continue
-        if not sharing.keep_warm(scan, run.run_id, scan.context.rigs[chamber]):
+        if not sharing.yield_heat(scan, run.run_id, scan.context.rigs[chamber]):
             safe.start(scan, scan.context.rigs[chamber], f"{name} was left out", "hold", run.run_id)
     data = {"old": run.plan_hash, "new": new.plan_hash, "by": request.actor, "dropped": dropped}
     data |= {"reason": str(request.args["reason"]), **request.args.get("about", {})}

@@ -6,6 +6,9 @@ one run's sake leaves it on for the others: the lead passes on. What makes the o
 
 from __future__ import annotations
 
+from itertools import takewhile
+
+from labctl.engine import safe
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import Data, RunState
@@ -53,8 +56,10 @@ def warning(scan: Scan, rig: Rig, run: RunState) -> str:
     if not inside:
         return ""
     read_c = max(scan.temperatures(rig), default=None)
-    warm = "" if chamber.lease is None else f", kept at {chamber.lease.target_c:g} degC"
-    told = "" if read_c is None else f" and reads {read_c:.0f} degC"
+    warm = (
+        " and it is not heated now" if chamber.lease is None else f", kept at {chamber.lease.target_c:g} degC"
+    )
+    told = "" if read_c is None or chamber.lease is None else f" and reads {read_c:.0f} degC"
     return f". Others are in {rig.name}{warm}{told}: {', '.join(inside)}. Open it briefly"
 
 
@@ -116,9 +121,7 @@ def against(scan: Scan, run: RunState, rig: Rig) -> str | None:
         return f"{busy}; it can be shared while that heats it"
     if wanted >= limit("T_open") and any(c["setpoint_c"] is None for c in chamber.claims.values()):
         return f"{busy}; it is to cool down for what is in it"
-    for older in scan.state.runs.values():
-        if older.run_id == run.run_id:
-            break
+    for older in takewhile(lambda one: one.run_id != run.run_id, scan.state.runs.values()):
         if older.state == "RUNNING" and rig.name in older.waits_for:
             return f"{busy}, and {older.run_id} waits for it"
     heats = [step for step in _left(scan, run, rig.name) if isinstance(step, Heat)]
@@ -218,30 +221,68 @@ def commands(scan: Scan, run: RunState, rig: Rig) -> bool:
 def keep_warm(scan: Scan, run_id: str, rig: Rig, *, running: bool = False) -> bool:
     """Whether others want the heat that a run needs no longer: then it stays on, and one of them leads.
 
-    running: only such as go on now.
+    running: only runs that go on now.
     """
     chamber = scan.state.chambers[rig.name]
+    if chamber.safe is not None:
+        return False
     heirs = [one for one in others(scan, rig, run_id) if _wants_heat(one, chamber.claims[one.run_id])]
     if running:
         heirs = [one for one in heirs if one.state == "RUNNING"]
-    if not heirs or chamber.safe is not None:
-        return False
-    if chamber.run == run_id:
+    if heirs and chamber.run == run_id:
         _lead(scan, _latest(heirs, chamber.claims), rig)
-    return True
+    return bool(heirs) or (not running and bool(_people_in(scan, rig)))
+
+
+def yield_heat(scan: Scan, run_id: str, rig: Rig) -> bool:
+    """Leave the heat to others, or take it off where none of them wants it; False: there are none."""
+    if keep_warm(scan, run_id, rig):
+        return True
+    chamber = scan.state.chambers[rig.name]
+    if others(scan, rig, run_id) and chamber.lease is not None and rig.heater is not None:
+        scan.send(rig, rig.heater, "heat_off", run=run_id, why="nobody wants it warm any more")
+    return bool(others(scan, rig, run_id))
 
 
 def leave(scan: Scan, run_id: str, rig: Rig) -> bool:
-    """Give back the claim of a run, where others have theirs; False: it was alone, and the chamber is to be given."""
-    remain = others(scan, rig, run_id)
-    if not remain:
+    """Give back the claim of a run where others have theirs; False: it was alone, and the chamber is to be given."""
+    remain, chamber = others(scan, rig, run_id), scan.state.chambers[rig.name]
+    people = [] if chamber.safe is not None else _people_in(scan, rig)
+    if not remain and not people:
         return False
     scan.emit("claim_released", {"chamber": rig.name, "run": run_id}, run_id)
-    chamber = scan.state.chambers[rig.name]
-    if chamber.run == run_id:
+    if chamber.run == run_id and remain:
         heirs = [one for one in remain if _wants_heat(one, chamber.claims[one.run_id])]
         _lead(scan, _latest(heirs or remain, chamber.claims), rig)
+    elif chamber.run == run_id:
+        until_s = max(kept["until_s"] for kept in people)
+        scan.emit(
+            "lead_passed", {"chamber": rig.name, "run": None, "was": run_id, "until_s": until_s}, run_id
+        )
     return True
+
+
+def watch_heat(scan: Scan, rig: Rig) -> None:
+    """Take the heat off once nobody who has a claim wants it any more."""
+    chamber = scan.state.chambers[rig.name]
+    if chamber.lease is None or chamber.safe is not None or rig.heater is None:
+        return
+    alone = chamber.run is not None and not chamber.claims
+    wanted = any(_wants_heat(scan.state.runs[name], claim) for name, claim in chamber.claims.items())
+    if alone or wanted or _people_in(scan, rig):
+        return
+    why = "nobody wants it warm any more"
+    if chamber.run is None:
+        safe.start(scan, rig, why, "complete", None)
+    else:
+        scan.send(rig, rig.heater, "heat_off", run=chamber.run, why=why)
+
+
+def _people_in(scan: Scan, rig: Rig) -> list[Data]:
+    """Claims of people at the setpoint that the heater has: it stays on for them until they end."""
+    lease = scan.state.chambers[rig.name].lease
+    kept = claims_of_people(scan, rig.name) if lease is not None else []
+    return [one for one in kept if lease is not None and one["setpoint_c"] == lease.target_c]
 
 
 def _wants_heat(run: RunState, claim: Data) -> bool:
@@ -256,14 +297,9 @@ def _latest(runs: list[RunState], claims: dict[str, Data]) -> RunState:
 
 
 def _lead(scan: Scan, run: RunState, rig: Rig) -> None:
-    """From now on this run's steps command the heater. Where nothing heats, its step begins anew, and does."""
+    """From now on this run's steps command the heater."""
     chamber = scan.state.chambers[rig.name]
     heats = [step for step in _left(scan, run, rig.name) if isinstance(step, Heat)]
     until_s = scan.now + sum(heat.timeout_s for heat in heats) + limit("held_max")
     data = {"chamber": rig.name, "run": run.run_id, "was": chamber.run, "until_s": until_s}
     scan.emit("lead_passed", data, run.run_id)
-    if chamber.lease is None and run.state == "RUNNING":
-        for heat in heats:
-            active = run.active.get(heat.id)
-            if active is not None and active.phase in ("ramp", "soak"):
-                scan.phase(run, active, "enter")

@@ -112,9 +112,7 @@ def _leave(scan: Scan, run: RunState, names: set[str]) -> None:
 
 def _give_back(scan: Scan, run: RunState, rig: Rig) -> None:
     chamber = scan.state.chambers[rig.name]
-    if sharing.others(scan, rig, run.run_id):
-        if not sharing.keep_warm(scan, run.run_id, rig) and chamber.lease is not None:
-            safe.start(scan, rig, f"{run.run_id} has left it", "complete", None)
+    if sharing.yield_heat(scan, run.run_id, rig):
         sharing.leave(scan, run.run_id, rig)
     elif chamber.energised or chamber.flow_sccm > 0.0:
         scan.emit("chamber_left", {"chamber": rig.name, "run": run.run_id}, run.run_id)
@@ -128,6 +126,7 @@ def _have_taken_out(scan: Scan, run: RunState, name: str) -> None:
     if asked not in scan.tally:
         scan.tally[asked] = scan.now
         do = f"Take the batch out of {name} and keep it: what it goes into next is not free"
+        do += sharing.warning(scan, scan.context.rigs[name], run)
         ask(scan, run, prompt, "manual", do)
     elif prompt not in scan.state.runs[run.run_id].prompts:
         del scan.tally[asked]

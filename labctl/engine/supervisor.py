@@ -78,6 +78,8 @@ def advance(scan: Scan, rig: Rig) -> None:
         relief.advance(scan, rig)
     if rig.io:
         services.advance(scan, rig)
+    if rig.shared:
+        sharing.watch_heat(scan, rig)
     chamber = scan.state.chambers[rig.name]
     if chamber.lease is not None:
         _renew(scan, rig, chamber)
@@ -104,11 +106,11 @@ def advance(scan: Scan, rig: Rig) -> None:
 
 
 def _hold_with_it(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
-    """Whatever makes a shared chamber safe takes the heat from every run that wants it there: each is held."""
+    """Whatever makes a shared chamber safe takes the heat from every run that has a batch in: each is held."""
     assert chamber.safe is not None
     reason = f"{rig.name}, which it shares, is made safe: {chamber.safe['cause']}"
     for run in sharing.users(scan, rig):
-        if chamber.claims[run.run_id]["setpoint_c"] is not None and procedure.accepts(run, "HOLD"):
+        if procedure.accepts(run, "HOLD"):
             procedure.fault(scan, run.run_id, reason, hold="cool")
 
 

@@ -229,8 +229,18 @@ def cell(t: float) -> dict[tuple[str, str], float]:
     }
 
 
-def make(path: Path, *, scan_s: float = 60.0, abort_at: str | None = None, seed: int | None = 7) -> Path:
-    """Write the run to a new database; `abort_at` names a step in whose middle it trips and aborts."""
+def make(
+    path: Path,
+    *,
+    scan_s: float = 60.0,
+    abort_at: str | None = None,
+    shared_at: str | None = None,
+    seed: int | None = 7,
+) -> Path:
+    """Write the run to a new database; `abort_at` names a step in whose middle it trips and aborts.
+
+    shared_at: a step that another run's heat serves, until that leaves it the lead.
+    """
     with Store.create(path, bench="synthetic", bench_yaml=BENCH_YAML, simulated=True) as store:
         document = store.put_document("plan", PLAN.model_dump_json())
         layout = store.layout(CHANNELS)
@@ -258,7 +268,7 @@ def make(path: Path, *, scan_s: float = 60.0, abort_at: str | None = None, seed:
         for step in PLAN.steps:
             length = PLANNED_S[step.id] * STRETCH.get(step.id, 1.0)
             aborted = step.id == abort_at
-            events = list(during(step.id, now, length, aborted=aborted))
+            events = list(during(step.id, now, length, aborted=aborted, shared=step.id == shared_at))
             until = now + (length / 2 if aborted else length)
             rows = [row(layout, step.id, now, t, length) for t in spread(until - now, scan_s, step.id)]
             if aborted:
@@ -308,7 +318,7 @@ def row(layout: int, step: str, origin: float, t: float, length: float) -> Row:
     return Row(layout, origin + t, values, qualities, [0] * len(values))
 
 
-def during(step: str, start: float, length: float, *, aborted: bool) -> list[Event]:
+def during(step: str, start: float, length: float, *, aborted: bool, shared: bool) -> list[Event]:
     """The journal of one step."""
 
     def event(kind: str, t: float, **data: Any) -> Event:
@@ -334,6 +344,10 @@ def during(step: str, start: float, length: float, *, aborted: bool) -> list[Eve
             events.append(event("step_phase", ramp, id=step, phase="soak"))
             events.append(event("step_phase", ramp + segment.hold_s, id=step, phase="leave"))
         summary = {"soaks_s": [segment.hold_s + 1.0]}
+        if shared:
+            summary["shared"] = True
+            lead = {"chamber": "drying-oven", "run": RUN, "was": "run-0", "until_s": start + length}
+            events.append(event("lead_passed", ramp, **lead))
     elif isinstance(planned, Cool):
         summary = {"end_c": 59.8}
     elif isinstance(planned, Purge):

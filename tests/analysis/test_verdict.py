@@ -91,6 +91,18 @@ def test_planned_temperatures_are_those_of_the_forecast_for_the_heaters_of_the_p
     assert max(v for v in planned["furnace"].value if v is not None) == 800.0
 
 
+def test_how_long_a_step_took_whose_oven_others_heated_is_told_and_not_judged(tmp_path: Path) -> None:
+    path = synthetic.make(tmp_path / "labctl.db", scan_s=600.0, shared_at="age")
+    with Reader.open(path) as reader:
+        shared = analyse(reader, synthetic.RUN)
+    assert row(shared, "duration", "age").tolerance is None
+    assert row(shared, "duration", "preheat").tolerance is not None
+    assert row(shared, "duration_s").tolerance is None
+    assert row(shared, "time in band of hold", "age").tolerance is not None
+    said = [r.text for r in shared.remarks if r.kind == "shared"]
+    assert said == [f"drying-oven: {synthetic.RUN} leads after run-0"]
+
+
 def test_a_run_that_ended_early_is_not_judged_by_what_it_used(aborted: Analysis) -> None:
     assert aborted.verdict.outcome == "incomplete"
     assert row(aborted, "nitrogen_l").tolerance is None

@@ -195,3 +195,24 @@ def test_a_plan_without_heat_is_not_said_to_reach_0_degrees(capsys: pytest.Captu
     cold = Forecast(3600.0, (), 0.0, 0.0, (), {}, {}, Margins((), ()))
     tell_plan(plan, cold, Path("lab"))
     assert "on bench lab: 1 h, without heat" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("hotter", "said"),
+    [
+        ("40 degC", "drying-oven at 40 degC, with other runs that want it so"),
+        ("60 degC", "drying-oven, but not with this: it is heated to several temperatures, or cooled, there"),
+    ],
+)
+def test_a_plan_says_whether_other_runs_may_share_its_oven(
+    here: Path, labctl: Labctl, hotter: str, said: str
+) -> None:
+    heats = "".join(
+        f"  - {{id: dry-{n}, heat: {{with: oven, to: {to}, hold: 5 min, band: 5 K, atmosphere: air, after: hold}}}}\n"
+        for n, to in enumerate(("40 degC", hotter))
+    )
+    Path("dry.yaml").write_text(f"protocol: dry\nroles: {{oven: oven}}\nsteps:\n{heats}")
+    code, out, err = labctl("plan", "dry.yaml", "--bench", "synthesis")
+    assert code == 0, err
+    assert re.search(rf"^shared +{re.escape(said)}$", out, re.M)
+    assert "shared" not in labctl("plan", "dry.yaml", "--bench", "small")[1]

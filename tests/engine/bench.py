@@ -192,7 +192,8 @@ class Hands:
 
     physics: whether the guards that hold readings against physics stay on the bench.
     values: what each signal reads; quality: where it is not GOOD; absent: signals of which nothing was ever read.
-    supply: whether nitrogen flows when it is commanded. outcome: what becomes of a verb, "ok" unless said otherwise;
+    supply: whether nitrogen flows when it is commanded. person: who asks.
+    outcome: what becomes of a verb, "ok" unless said otherwise;
     "acknowledged" is ok without effect, "never" leaves it in flight.
     """
 
@@ -216,6 +217,7 @@ class Hands:
         self.now = 0.0
         self.estop = False
         self.supply = True
+        self.person = "person"
         self.events: list[Event] = []
         self.commands: list[Command] = []
         self.settled: list[tuple[str, str, bool]] = []
@@ -311,7 +313,7 @@ class Hands:
         """Ask for something in a scan of its own; its outcome and whether it was accepted."""
         self._asked += 1
         fields = {k: more.pop(k) for k in ("expected_state", "expired") if k in more}
-        request = Request(f"r{self._asked}", verb, run, more, "person", **fields)
+        request = Request(f"r{self._asked}", verb, run, more, self.person, **fields)
         self.scan(0.0, [request])
         identity, outcome, accepted = self.settled[-1]
         assert identity == request.id

@@ -78,9 +78,14 @@ def commission(folder: Path) -> None:
 
 @contextmanager
 def live_bench(
-    folder: Path, *, dumb: Sequence[str] = (), seed: int | None = None, commissioned: bool = True
+    folder: Path,
+    *,
+    dumb: Sequence[str] = (),
+    seed: int | None = None,
+    commissioned: bool = True,
+    shared: bool = False,
 ) -> Iterator[LiveBench]:
-    """The small bench, written to `folder` with the addresses at which it now answers.
+    """The small bench, written to `folder` with the addresses at which it now answers; shared: its oven is.
 
     Nothing claims it as simulated, so that to labctl it is real.
     """
@@ -108,6 +113,8 @@ def live_bench(
             instrument["address"] = address
             options = instrument.get("options", {})
             instrument["options"] = {k: v for k, v in options.items() if not k.startswith("sim_")}
+        if shared:
+            written["chambers"]["drying-oven"]["shared"] = True
         (folder / "bench.yaml").write_text(yaml.safe_dump(written, sort_keys=False))
         if commissioned:
             commission(folder)

@@ -187,7 +187,7 @@ def unload(scan: Scan, run: RunState, state: StepState, step: Unload, rig: Rig) 
                     run,
                     step.id,
                     "unload",
-                    f"Open {rig.name} and take the {step.into} out",
+                    f"Open {rig.name} and take the {step.into} out{sharing.warning(scan, rig, run)}",
                     into=step.into,
                 )
         case "open":
@@ -195,11 +195,11 @@ def unload(scan: Scan, run: RunState, state: StepState, step: Unload, rig: Rig) 
                 if scan.state.chambers[rig.name].purged:
                     scan.emit("purge_voided", {"chamber": rig.name, "cause": "opened"}, run.run_id)
                 scan.emit("contents_moved", {"chamber": rig.name, "contents": None}, run.run_id)
-                alone = not sharing.others(scan, rig, run.run_id)
-                if alone:
+                kept = scan.state.chambers[rig.name].lease is not None  # warm, for others who share it
+                if not kept:
                     scan.emit("chamber_cold", {"chamber": rig.name}, run.run_id)
                 scan.finish(run, state, into=step.into, below_c=step.below_c)
-                if alone:
+                if not kept:
                     scan.forget(f"{rig.name}/")
 
 

@@ -19,7 +19,10 @@ RATE_WINDOW_S = 600.0
 
 
 def heat(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
-    """See the module. The step's data: `segment`, the index of the ramp and soak under way; `soaks`, those done."""
+    """See the module. The step's data: `segment`, the index of the ramp and soak under way; `soaks`, those done.
+
+    `shared`: other runs heated the oven for a while, or kept it hot: no forecast knows how long that takes.
+    """
     match state.phase:
         case "enter":
             if len(state.data.get("soaks", ())) == len(step.segments):
@@ -73,11 +76,14 @@ def _start_segment(scan: Scan, run: RunState, state: StepState, step: Heat, rig:
     index = _segment(state)
     segment = step.segments[index]
     told: dict[str, Any] = {"waits_for": []} if state.data.get("waits_for") else {}
+    sharing.claim(scan, run, rig)
+    leads = sharing.commands(scan, run, rig)
+    if not leads:
+        told["shared"] = True
     scan.phase(run, state, "ramp", segment=index, **told)
     scan.tally.pop(f"{soaked_s(run, step.id, index)}/lost", None)
-    sharing.claim(scan, scan.state.runs[run.run_id], rig)
-    if not sharing.commands(scan, run, rig):
-        return  # another run that shares the oven heats it
+    if not leads:
+        return
     args = {"target_c": _target_c(state, step, index), "ramp_k_per_min": segment.ramp_k_per_min}
     until = state.entered_s + _bound_s(state, step) + limit("held_max")
     scan.send(rig, step.heater, "heat", args, run=run.run_id, step=step.id, until_s=until)
@@ -135,9 +141,11 @@ def _soak(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> 
 
 def _end_heating(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig, **data: Any) -> None:
     """Nothing is left to soak: off, where the step wants it off."""
-    scan.phase(run, state, "leave", **data)
-    if step.after in ("cool", "off"):
-        if not sharing.keep_warm(scan, run.run_id, rig):
+    off = step.after in ("cool", "off")
+    kept = off and sharing.keep_warm(scan, run.run_id, rig)
+    scan.phase(run, state, "leave", **data, **({"shared": True} if kept else {}))
+    if off:
+        if not kept:
             scan.send(rig, step.heater, "heat_off", run=run.run_id, step=step.id)
         sharing.heat_is_over(scan, scan.state.runs[run.run_id], rig)
 
@@ -145,7 +153,9 @@ def _end_heating(scan: Scan, run: RunState, state: StepState, step: Heat, rig: R
 def _leave(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
     if not confirmed(scan, rig, state) or (step.after == "cool" and not is_open_cold(scan, rig)):
         return
-    scan.finish(run, state, soaks_s=state.data["soaks"], targets_c=[s.target_c for s in step.segments])
+    shared: dict[str, Any] = {"shared": True} if "shared" in state.data else {}
+    targets_c = [segment.target_c for segment in step.segments]
+    scan.finish(run, state, soaks_s=state.data["soaks"], targets_c=targets_c, **shared)
 
 
 def _judge_rate(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
