@@ -11,7 +11,7 @@ from itertools import takewhile
 from labctl.engine import safe
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
-from labctl.engine.state import Data, RunState
+from labctl.engine.state import Data, RunState, soaked_s
 from labctl.model.limits import limit
 from labctl.protocol.plan import AnyStep, Heat
 from labctl.protocol.spans import setpoints
@@ -198,7 +198,7 @@ def _soaks_left_s(scan: Scan, run: RunState, name: str) -> float:
         if isinstance(step, Heat):
             active = run.active.get(step.id)
             over = len(active.data.get("soaks", ())) if active else 0
-            soaked = scan.tally.get(f"{run.run_id}/{step.id}/soak{over}_s", 0.0)
+            soaked = scan.tally.get(soaked_s(run, step.id, over), 0.0)
             left += max(0.0, sum(segment.hold_s for segment in step.segments[over:]) - soaked)
     return left
 

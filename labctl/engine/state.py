@@ -121,6 +121,11 @@ class BenchState:
     tally: dict[str, float] = field(default_factory=dict)
 
 
+def soaked_s(run: RunState, step_id: str, segment: int) -> str:
+    """Where the tally keeps for how long a segment of a heating step has soaked."""
+    return f"{run.run_id}/{step_id}/soak{segment}_s"
+
+
 def empty(chambers: Mapping[str, object]) -> BenchState:
     """A bench on which nothing has happened yet."""
     return BenchState(chambers={name: ChamberState() for name in chambers})

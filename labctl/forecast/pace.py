@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from labctl.engine.state import RunState, StepState
-from labctl.engine.steps.heat import soaked_s
+from labctl.engine.state import RunState, StepState, soaked_s
 from labctl.protocol.plan import Heat
 from labctl.runtime.controller import Controller
 

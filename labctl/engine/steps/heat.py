@@ -8,7 +8,7 @@ from labctl.engine import permissives, procedure, services, sharing
 from labctl.engine.cold import is_open_cold
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
-from labctl.engine.state import RunState, StepState
+from labctl.engine.state import RunState, StepState, soaked_s
 from labctl.engine.steps.confirm import confirmed
 from labctl.engine.steps.gas import set_flow_if_needed
 from labctl.model.limits import limit
@@ -101,11 +101,6 @@ def _in_band(scan: Scan, state: StepState, step: Heat, rig: Rig) -> bool:
     return (
         temperature is not None and abs(temperature - _target_c(state, step, _segment(state))) <= step.band_k
     )
-
-
-def soaked_s(run: RunState, step_id: str, segment: int) -> str:
-    """Where the tally keeps for how long a segment has soaked."""
-    return f"{run.run_id}/{step_id}/soak{segment}_s"
 
 
 def _soak(scan: Scan, run: RunState, state: StepState, step: Heat, rig: Rig) -> None:
