@@ -52,6 +52,9 @@ def warning(scan: Scan, rig: Rig, run: RunState) -> str:
     """What a person who puts a batch into a chamber must know: that others are in it, and how warm it is."""
     chamber = scan.state.chambers[rig.name]
     inside = [f"{name} ({claim['contents']})" for name, claim in chamber.claims.items() if name != run.run_id]
+    if inside:  # nobody else said that it was taken out
+        gone = [b for b in chamber.contents if b not in chamber.claims and b in scan.state.runs]
+        inside += [f"{batch}, which is {scan.state.runs[batch].state}" for batch in gone]
     inside += [f"{kept['by']} ({kept['contents']})" for kept in claims_of_people(scan, rig.name)]
     if not inside:
         return ""
@@ -122,7 +125,8 @@ def against(scan: Scan, run: RunState, rig: Rig) -> str | None:
     if wanted >= limit("T_open") and any(c["setpoint_c"] is None for c in chamber.claims.values()):
         return f"{busy}; it is to cool down for what is in it"
     for older in takewhile(lambda one: one.run_id != run.run_id, scan.state.runs.values()):
-        if older.state == "RUNNING" and rig.name in older.waits_for:
+        waits = older.state == "RUNNING" and rig.name in older.waits_for
+        if waits and kept_otherwise(scan, older, rig.name) is None:
             return f"{busy}, and {older.run_id} waits for it"
     heats = [step for step in _left(scan, run, rig.name) if isinstance(step, Heat)]
     if any(segment.ramp_k_per_min for heat in heats for segment in heat.segments):

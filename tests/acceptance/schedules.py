@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from labctl.bench.discovery import drivers
 from labctl.bench.loader import load_bench
+from labctl.bench.schema import Bench
 from labctl.chaos.setting import BENCH_FILE
 from labctl.forecast import Rehearsal
 from labctl.model.events import Event
@@ -79,24 +80,25 @@ def is_shared(seed: int) -> bool:
     return random.Random(f"{seed}/bench").random() < 0.5
 
 
+def shared_bench() -> Bench:
+    """The small-mass bench with an oven that its runs share."""
+    bench = load_bench(BENCH_FILE)
+    oven = bench.chambers["drying-oven"].model_copy(update={"shared": True})
+    return bench.model_copy(update={"chambers": {**bench.chambers, "drying-oven": oven}})
+
+
+def plan_on(bench: Bench, name: str, steps: Sequence[AnyStep]) -> Plan:
+    """A plan of these steps for that bench."""
+    identity = bench.identity
+    return Plan(protocol=name, title=name, steps=tuple(steps), bench_identity=identity, simulated=True)
+
+
 def two_runs(
     first: Sequence[AnyStep], second: Sequence[AnyStep], later_s: float, *, shared: bool = False
 ) -> Outcome:
     """Carry both out on the small-mass bench, the second submitted so much later; shared: its oven is."""
-    bench = load_bench(BENCH_FILE)
-    if shared:
-        oven = bench.chambers["drying-oven"].model_copy(update={"shared": True})
-        bench = bench.model_copy(update={"chambers": {**bench.chambers, "drying-oven": oven}})
-    plans = [
-        Plan(
-            protocol=name,
-            title=name,
-            steps=tuple(steps),
-            bench_identity=bench.identity,
-            simulated=True,
-        )
-        for name, steps in (("first", first), ("second", second))
-    ]
+    bench = shared_bench() if shared else load_bench(BENCH_FILE)
+    plans = [plan_on(bench, name, steps) for name, steps in (("first", first), ("second", second))]
     record = InMemory()
     with Rehearsal(bench, drivers(), plans[0], seed=None, record=record, coarse=True, also=plans[1:]) as made:
         controller = made.controller

@@ -182,6 +182,18 @@ def test_nobody_comes_in_before_an_older_run_that_waits_for_the_oven() -> None:
     hands.ends("run-3", "COMPLETE")
 
 
+def test_who_waits_for_a_person_keeps_nobody_from_coming_in() -> None:
+    hands = Oven(at(hold_s=3600.0))
+    assert keep(hands, for_s=1e5)[1]
+    hands.start()
+    hands.soaks()
+    hands.begin("run-2", at(60.0, 600.0, id="hot"))
+    hands.scan()
+    hands.begin("run-3", at(id="third", hold_s=600.0))
+    hands.soaks("run-3")
+    assert hands.of_run("run-2").waits is not None
+
+
 def test_when_the_leader_is_stopped_the_heat_stays_as_it_is_and_the_lead_passes_on() -> None:
     hands = two(first_s=1e4, second_s=3600.0)
     sent = len(hands.commands)
@@ -395,6 +407,20 @@ def test_who_puts_a_batch_into_a_warm_oven_is_told_how_warm_it_is_and_what_is_in
         f"Put it into {OVEN}. Others are in {OVEN}, kept at 40 degC and reads 40 degC: run-1 (test), "
         "person (electrodes). Open it briefly"
     )
+
+
+def test_a_batch_whose_run_was_stopped_is_still_in_the_oven() -> None:
+    hands = Oven(into(OVEN), at())
+    hands.start()
+    answer_all(hands)
+    hands.soaks()
+    hands.begin("run-2", at(id="second"))
+    hands.soaks("run-2")
+    assert hands.ask("stop", "run-1", reason="spilt")[1]
+    hands.ends("run-1", "STOPPED", 60.0)
+    hands.begin("run-3", into(OVEN), at(id="third"))
+    hands.scan()
+    assert "run-2 (test), run-1, which is STOPPED. Open it" in hands.of_run("run-3").prompts["put-in"]["do"]
 
 
 def keep(hands: Oven, setpoint_c: object = 40.0, for_s: float = 7200.0, **more: Any) -> tuple[str, bool]:
