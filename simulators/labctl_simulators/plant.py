@@ -176,7 +176,7 @@ class Plant:
     """Chambers by name, the batch, devices and their sessions by instrument.
 
     spec: see `labctl_simulators.twin.build`. seed None is the nominal plant; any number perturbs it.
-    tick_s: no tick is longer, nor longer than what moves fastest in a chamber bears.
+    tick_s: no tick is longer, nor longer than any chamber and any device bears.
     Raises ValueError for a chamber kind or physics parameter that is not simulated, KeyError for a device.
     """
 
@@ -187,8 +187,10 @@ class Plant:
         self.chambers: dict[str, Chamber] = {
             name: self._chamber(name, chamber) for name, chamber in spec.get("chambers", {}).items()
         }
-        bears_s = min((chamber.longest_step_s for chamber in self.chambers.values()), default=1.0)
-        self.tick_s = next((t for t in TICKS_S if t <= min(tick_s, bears_s)), 1)
+        instruments = spec.get("instruments", {})
+        bear_s = [chamber.longest_step_s for chamber in self.chambers.values()]
+        bear_s += [device_entry(instrument["device"]).longest_tick_s for instrument in instruments.values()]
+        self.tick_s = next((t for t in TICKS_S if t <= min([tick_s, *bear_s])), 1)
         self.next_s = float(self.tick_s)
         self.wiring: dict[str, tuple[str, Wired]] = {}
         self.controllers: dict[str, str] = {}
@@ -201,7 +203,7 @@ class Plant:
         self.sessions: dict[str, Session] = {}
         self.batches: dict[str, Batch] = {}
         self.charge(spec.get("batch", {}))
-        for name, instrument in spec.get("instruments", {}).items():
+        for name, instrument in instruments.items():
             self._attach(name, instrument)
         self._unplugged: set[str] = set()
         self._afterwards: tuple[Callable[[float], None], ...] = ()

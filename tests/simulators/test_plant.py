@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from labctl_simulators.devices import DEVICES
 from labctl_simulators.plant import Plant, Tube
 from labctl_simulators.twin import build
 from tests.simulators.probes import Probe, probes, spec
@@ -49,6 +50,21 @@ def test_every_device_lives_every_second_once_and_time_never_runs_back() -> None
         plant.advance_to(now_s)
     assert {probe(plant, name).ticks for name in plant.devices} == {20}
     assert plant.now() == 20.0
+
+
+def test_an_instrument_of_somebody_elses_lives_every_second_unless_it_says_that_it_need_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heavy = {"kind": "tube", "volume_cm3": 2290}
+    described = spec(
+        chambers={"tube": heavy}, instruments={"furnace": {"device": "probe_furnace", "chamber": "tube"}}
+    )
+    assert Plant(described, None, 5).tick_s == 1
+    bears = DEVICES["probe_furnace"]._replace(longest_tick_s=5.0)
+    monkeypatch.setitem(DEVICES, "probe_furnace", bears)
+    plant = Plant(described, None, 5)
+    plant.advance_to(23.0)
+    assert (plant.tick_s, plant.tick, probe(plant, "furnace").ticks) == (5, 20, 4)
 
 
 def test_seeds_spread_the_plant_within_bounds_and_the_nominal_plant_has_no_errors() -> None:

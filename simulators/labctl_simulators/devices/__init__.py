@@ -14,25 +14,33 @@ Wired = Literal["furnace", "oven", "hotplate", "flow", "oxygen", "cell", "servic
 
 
 class Entry(NamedTuple):
-    """A simulated instrument: "module:function" of its `Attach`, imported when used, and its wiring."""
+    """A simulated instrument: "module:function" of its `Attach`, imported when used, and its wiring.
+
+    longest_tick_s: what its `tick` is written for. One that goes by `Bindings.tick_s`, or by the time that it is told,
+    may live in longer ticks than seconds where it is only forecast.
+    """
 
     attach: str
     wired_to: Wired
+    longest_tick_s: float = 1.0
 
+
+ANY_S = 10.0
+"""No plant has longer ticks."""
 
 DEVICES: dict[str, Entry] = {
-    "eurotherm_3216": Entry("labctl_simulators.devices.eurotherm:attach", "furnace"),
-    "eurotherm_epc3016": Entry("labctl_simulators.devices.eurotherm_epc:attach", "furnace"),
-    "binder_mb1": Entry("labctl_simulators.devices.binder:attach", "oven"),
-    "ika_hotplate": Entry("labctl_simulators.devices.ika:attach", "hotplate"),
-    "alicat_mc": Entry("labctl_simulators.devices.alicat:attach", "flow"),
-    "bronkhorst_el_flow": Entry("labctl_simulators.devices.bronkhorst:attach", "flow"),
-    "rapidox_1100": Entry("labctl_simulators.devices.rapidox:attach", "oxygen"),
-    "io_module": Entry("labctl_simulators.devices.io_module:attach", "services"),
-    "keithley_2450": Entry("labctl_simulators.devices.keithley:attach", "cell"),
-    "mettler_mt_sics": Entry("labctl_simulators.devices.mettler:attach", "pan"),
-    "new_era_ne1000": Entry("labctl_simulators.devices.new_era:attach", "syringe"),
-    "neware_bts8": Entry("labctl_simulators.devices.neware:attach", "cell"),
+    "eurotherm_3216": Entry("labctl_simulators.devices.eurotherm:attach", "furnace", ANY_S),
+    "eurotherm_epc3016": Entry("labctl_simulators.devices.eurotherm_epc:attach", "furnace", ANY_S),
+    "binder_mb1": Entry("labctl_simulators.devices.binder:attach", "oven", ANY_S),
+    "ika_hotplate": Entry("labctl_simulators.devices.ika:attach", "hotplate", ANY_S),
+    "alicat_mc": Entry("labctl_simulators.devices.alicat:attach", "flow", ANY_S),
+    "bronkhorst_el_flow": Entry("labctl_simulators.devices.bronkhorst:attach", "flow", ANY_S),
+    "rapidox_1100": Entry("labctl_simulators.devices.rapidox:attach", "oxygen", ANY_S),
+    "io_module": Entry("labctl_simulators.devices.io_module:attach", "services", ANY_S),
+    "keithley_2450": Entry("labctl_simulators.devices.keithley:attach", "cell", ANY_S),
+    "mettler_mt_sics": Entry("labctl_simulators.devices.mettler:attach", "pan", ANY_S),
+    "new_era_ne1000": Entry("labctl_simulators.devices.new_era:attach", "syringe", ANY_S),
+    "neware_bts8": Entry("labctl_simulators.devices.neware:attach", "cell", ANY_S),
 }
 
 
