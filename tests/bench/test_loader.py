@@ -121,7 +121,13 @@ def test_a_protective_signal_that_nobody_tells_is_refused(old: str, new: str, sa
             "address and unit of",
             "",
         ),
-        ("[heat_off, stir_slow]", "[heat_of, stir_slow]", "BENCH-010", "item 'heat_of'", "mean heat_off?"),
+        (
+            "[heat_off, dosing_off, stir_slow]",
+            "[heat_of, dosing_off, stir_slow]",
+            "BENCH-010",
+            "item 'heat_of'",
+            "mean heat_off?",
+        ),
         ("{guard: sensor}", "{guard: sensr}", "BENCH-011", "no guard 'sensr'", "did you mean sensor?"),
         (
             "{guard: nitrogen_low}",

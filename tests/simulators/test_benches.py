@@ -127,10 +127,11 @@ def test_a_chamber_left_alone_shows_in_the_end_what_it_would_have_shown(tick_s: 
     watched_over(looked_at, 21_600)
     assert {name for name, s in alone.plant.stations.items() if s.dozes_since is not None} == {
         "vessel",
+        "pan",
         "tube",
         "cell",
     }
-    assert [s.dozes_since for s in looked_at.plant.stations.values()] == [None] * 4
+    assert [s.dozes_since for s in looked_at.plant.stations.values()] == [None] * 5
     assert seen(alone) == seen(looked_at)
     mixed, expected = (twin.truth()["oxygen"]["oxygen_ppm"] for twin in (alone, looked_at))
     assert mixed == pytest.approx(expected, rel=1e-9)
@@ -155,4 +156,22 @@ def test_nothing_dozes_while_a_fault_may_come_to_it() -> None:
     assert twin.plant.stations["tube"].dozes_since is not None
     twin.faults.schedule([{"instrument": "nitrogen", "kind": "leak", "at_s": 9000}])
     asks_the_oven(twin, 7200)
-    assert [s.dozes_since for s in twin.plant.stations.values()] == [None] * 4
+    assert [s.dozes_since for s in twin.plant.stations.values()] == [None] * 5
+
+
+@pytest.mark.parametrize("tick_s", [1, 5])
+def test_a_balance_and_a_pump_that_were_left_alone_say_what_they_would_have_said(tick_s: int) -> None:
+    """Its zero has drifted meanwhile by seven digits."""
+    alone, looked_at = (build(spec("standard"), 7, tick_s) for _ in range(2))
+    for twin in (alone, looked_at):
+        for name, requests in {"balance": (b"S\r\n", b"SI\r\n"), "pump": (b"00VER\r",)}.items():
+            for request in requests:
+                twin.sessions[name].feed(request, 0.0)
+    asks_the_oven(alone, 25_200)
+    watched_over(looked_at, 25_200)
+    assert alone.plant.stations["pan"].dozes_since is not None
+    for name, request in (("balance", b"S\r\n"), ("balance", b"SI\r\n"), ("pump", b"00DIS\r")):
+        said = [twin.sessions[name].feed(request, twin.plant.now()) for twin in (alone, looked_at)]
+        assert said[0]
+        assert said[0] == said[1]
+    assert alone.truth()["pan"]["shown_g"] == pytest.approx(0.0007, abs=1e-6)

@@ -75,6 +75,11 @@ class Mettler:
             b"M28": lambda: b"M28 A 1 %.1f" % self._ambient_c,
         }
 
+    @property
+    def resting(self) -> bool:
+        """It does nothing by itself but watch its load cell."""
+        return True
+
     def tick(self, now_s: float) -> None:
         """Watch whether the value rests."""
         shown = self._cell()

@@ -82,6 +82,11 @@ class NewEra:
         self.phase_ml = 0.0
         self.infused_ml = self.withdrawn_ml = 0.0
 
+    @property
+    def resting(self) -> bool:
+        """Stopped, and not in safe mode, unless that has told already that nobody speaks to it."""
+        return self.state not in "IW" and (not self.safe_s or self.alarm == "T")
+
     def tick(self, now_s: float) -> None:
         """Pump a tick's worth; look at how long nobody has spoken to it in safe mode."""
         if self.safe_s and now_s - self._heard_s > self.safe_s and self.alarm != "T":

@@ -32,8 +32,8 @@ class WeighingPan:
 
     @property
     def resting(self) -> bool:
-        """Never: its zero drifts."""
-        return False
+        """It shows what lies on it, in still air. Its zero drifts on, exactly over any step."""
+        return self.felt_g == self.load_g and not self.draught_g
 
     @property
     def longest_step_s(self) -> float:

@@ -86,6 +86,7 @@ DOWN = (
     "  - {id: down, heat: {with: furnace, to: 300 degC, ramp: 4 K/min, atmosphere: inert, "
     f"{FLOW}, after: continue}}}}\n  - {{id: cool,",
 )
+GLOVE_BOX = "confirm: [glove box below 1 ppm of oxygen and water], "
 NVP = "formula: Na3V2(PO4)3"
 CALCINE = (f"atmosphere: inert, {FLOW}, after: continue", "after: continue")
 
@@ -184,10 +185,9 @@ EXAMPLES: tuple[Example, ...] = (
     Example("CEL-003", "info", Case(parameters={"cycles": "100"}), "id: test", PLAIN),
     Example("CEL-004", "error", Case(bench=without("cell_limits", of="cell")), "id: test", PLAIN),
     Example("CEL-005", "warning", Case(((NVP, "recipe: none, formula: NaTi2(PO4)3"),)), "id: test", PLAIN),
-    Example("CEL-006", "warning", Case((("Assemble the half-cell", "Build the half-cell"),)), "id: assemble-cell",
-            Case((("Assemble the half-cell", "Assemble the half-cell in argon"),))),
-    Example("CEL-006", "error", Case((("Assemble the half-cell", "Assemble the half-cell in air"),)),
-            "id: assemble-cell", Case((("Assemble the half-cell", "Assemble it in the glove box"),))),
+    Example("CEL-006", "warning", Case(((GLOVE_BOX, ""),)), "id: assemble-cell",
+            Case((("half-cell, " + GLOVE_BOX, "half-cell in argon, "),))),
+    Example("CEL-006", "error", Case((("half-cell, " + GLOVE_BOX, "half-cell in air, "),)), "id: assemble-cell", PLAIN),
     Example("CEL-007", "warning", Case((("117 mA/g", "117.6 mA/g"),)), "id: test", PLAIN),
     Example("CEL-008", "warning", Case(parameters={"cycles": "1000"}), "id: test",
             Case((("rate: 1C", "rate: 5C"),), parameters={"cycles": "1000"})),
