@@ -154,12 +154,13 @@ def with_matter_of(bench: Bench, other: Bench) -> Bench:
     """A bench whose chambers have the masses, volumes and cool-down of another's of the same kind, to be as fast.
 
     Guards, limits of temperature, safe states and instruments stay its own; its furnace may ramp as fast as that
-    of the other.
+    of the other. What no trial uses, a balance or a pump, is left out.
     """
     by_kind = {chamber.kind: chamber for chamber in other.chambers.values()}
     chambers = {
         name: chamber.model_copy(update={field: getattr(by_kind[chamber.kind], field) for field in MATTER})
         for name, chamber in bench.chambers.items()
+        if chamber.kind in by_kind
     }
     furnace = next(i for i in other.instruments.values() if "tube_furnace" in i.provides)
     loop = {name: value for name, value in furnace.options.items() if name.startswith("sim_")}
@@ -175,6 +176,7 @@ def with_matter_of(bench: Bench, other: Bench) -> Bench:
         if "tube_furnace" in instrument.provides
         else instrument
         for name, instrument in bench.instruments.items()
+        if instrument.provides[0] in ROLES
     }
     return bench.model_copy(update={"chambers": chambers, "instruments": instruments})
 
