@@ -166,7 +166,10 @@ def _renew(scan: Scan, rig: Rig, chamber: ChamberState) -> None:
     if scan.now >= lease.until_s:
         message = f"{rig.name}: heating was authorised until now and not renewed; heater off"
         run = scan.state.runs.get(chamber.run or "")
-        if run is not None and procedure.accepts(run, "HOLD"):
+        if run is not None and sharing.keep_warm(scan, run.run_id, rig, running=True):
+            message = f"{rig.name}: heating was authorised for it until now; the heat goes on for others"
+            procedure.fault(scan, run.run_id, message, hold="maintain")
+        elif run is not None and procedure.accepts(run, "HOLD"):
             procedure.fault(scan, run.run_id, message, hold="cool")
         elif chamber.safe is None:
             safe.start(scan, rig, message, "hold", chamber.run)

@@ -27,7 +27,7 @@ def oven(bench: Bench, **changes: Any) -> Bench:
 def at(target_c: float = 40.0, hold_s: float = 3600.0, **more: Any) -> Heat:
     """Drying as fast as the oven can."""
     segment = Segment(target_c=target_c, ramp_k_per_min=more.pop("ramp", 0.0), hold_s=hold_s)
-    return dry(segments=(segment,), timeout_s=50_000.0, **more)
+    return dry(**{"segments": (segment,), "timeout_s": 50_000.0} | more)
 
 
 class Oven(Hands):
@@ -607,6 +607,20 @@ def test_when_the_last_that_wants_heat_goes_it_is_switched_off_for_what_is_to_co
     hands.values["oven.temperature"] = 30.0
     hands.ends("run-1", "COMPLETE", 600.0)
     hands.until(lambda: hands.oven.run is None, 600.0)
+
+
+def test_when_the_heat_of_the_leader_is_authorised_no_longer_it_goes_on_for_the_others() -> None:
+    first = at(hold_s=600.0, timeout_s=2000.0, after="continue")
+    hands = Oven(first, into(OVEN, "turn"), at(id="again", hold_s=600.0))
+    hands.start()
+    hands.soaks()
+    hands.begin("run-2", at(id="second", hold_s=20_000.0))
+    hands.until(lambda: hands.run.state == "HELD", 12_000.0)
+    assert hands.run.reason == f"{OVEN}: heating was authorised for it until now; the heat goes on for others"
+    assert (hands.oven.run, hands.of_run("run-2").state) == ("run-2", "RUNNING")
+    hands.ends("run-1", "STOPPED")
+    hands.ends("run-2", "COMPLETE")
+    assert hands.heats() == [("heat", 40.0), ("heat_off", 20.0)]
 
 
 def test_a_run_whose_heat_is_over_heats_again_for_its_next_soak() -> None:
