@@ -127,7 +127,7 @@ def manual(arguments: Namespace) -> int:
     args["files"] = [
         {"name": n} | keep_file(arguments.bench, Path(f)) for n, f in once(arguments.files).items()
     ]
-    args["checked_by"] = arguments.checked_by
+    args |= {"checked_by": arguments.checked_by, "lot": arguments.lot}
     print(f"{prompt['id']}: {submit(arguments.bench, 'answer', run.run_id, args, actor(arguments))}")
     return 0
 

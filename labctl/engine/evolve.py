@@ -179,7 +179,11 @@ def _prompt_taken_back(state: BenchState, data: Data, event: Event) -> BenchStat
 def _answered(state: BenchState, data: Data, event: Event) -> BenchState:
     run = state.runs[event.stream]
     prompts = {k: v for k, v in run.prompts.items() if k != data["prompt"]}
-    return _put_run(state, replace(run, prompts=prompts, values={**run.values, **data["values"]}))
+    state = _put_run(state, replace(run, prompts=prompts, values={**run.values, **data["values"]}))
+    if "lot" in data:
+        step = run.active[run.prompts[data["prompt"]]["step"]]
+        state = _put_step(state, event.stream, replace(step, data={**step.data, "lot": data["lot"]}))
+    return state
 
 
 def _taken(state: BenchState, data: Data, event: Event) -> BenchState:

@@ -229,7 +229,7 @@ def _answer(scan: Scan, request: Request) -> None:
     answer = {"prompt": request.args["prompt"], "values": values, "actor": request.actor}
     answer["confirm"] = list(request.args.get("confirm", []))
     answer["note"] = request.args.get("note", "")
-    answer |= {word: request.args[word] for word in ("checked_by", "files") if request.args.get(word)}
+    answer |= {word: request.args[word] for word in ("checked_by", "files", "lot") if request.args.get(word)}
     scan.emit("answered", answer, request.run)
 
 

@@ -14,6 +14,8 @@ from labctl.protocol.plan import Entry, Manual, Measure, Plan
 
 HELD_AFTER = 3.0
 """Times the limit of a step that waits for a person: then its run is held (assumed)."""
+LONGEST_LOT = 64
+"""Characters, as in a protocol."""
 
 
 def ask(
@@ -156,5 +158,16 @@ def refusal(prompt: dict[str, Any], args: dict[str, Any], actor: str) -> str | N
         return f"no such file is asked for: {', '.join(strange)}"
     if prompt.get("checked") and args.get("checked_by") in (None, "", actor):
         return f"a second person besides {actor} must have looked (--checked-by NAME)"
+    if (lot := args.get("lot")) and (wrong := _no_lot(prompt, lot)):
+        return wrong
     unknown = sorted(set(values) - {e["name"] for e in prompt["enter"]})
     return f"not asked for: {', '.join(unknown)}" if unknown else None
+
+
+def _no_lot(prompt: dict[str, Any], lot: object) -> str | None:
+    """Why that is not the lot of what is asked for."""
+    if "lot" not in prompt:
+        return f"{prompt['id']} asks for nothing that has a lot"
+    if not isinstance(lot, str) or len(lot) > LONGEST_LOT or not lot.isprintable():
+        return f"a lot is a line of at most {LONGEST_LOT} characters"
+    return None

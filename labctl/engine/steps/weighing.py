@@ -84,7 +84,7 @@ def weigh(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig) ->
 
 def _ask_vessel(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig, of: str) -> None:
     portion = _portion(scan, run, of)
-    scan.phase(run, state, "vessel", of=of, tare_g=None, keep=False)
+    scan.phase(run, state, "vessel", of=of, tare_g=None, keep=False, lot=run.taken.get(of, {}).get("lot", ""))
     do = f"Put an empty, dry vessel for {portion.reagent} on {step.balance} and close its doors; labctl tares it"
     ask(scan, run, step.id, "weigh", do, more={"pan": rig.name, "put_g": None})
 
@@ -99,10 +99,11 @@ def _ask_for(
     margin = target * portion.tolerance_pct / 100.0
     missing = target - before - shown_g
     scan.phase(run, state, "add", **data)
-    what = " ".join(filter(None, (portion.reagent, f"lot {portion.lot}" if portion.lot else "")))
+    lot = state.data.get("lot") or portion.lot
+    what = " ".join(filter(None, (portion.reagent, f"lot {lot}" if lot else "")))
     upto = f"{target - before - margin:.4f} to {target - before + margin:.4f} g"
     do = f"Put {missing:.4f} g of {what} into the vessel: {upto} in it are within tolerance"
-    ask(scan, run, step.id, "weigh", do, more={"pan": rig.name, "put_g": round(missing, 6)})
+    ask(scan, run, step.id, "weigh", do, more={"pan": rig.name, "put_g": round(missing, 6), "lot": lot})
 
 
 def _judge(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig, net_g: float) -> None:
@@ -112,7 +113,7 @@ def _judge(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig, n
     said = Weighing(portion.reagent, wanted(run, portion), before + net_g, "g", portion.tolerance_pct)
     tries = state.data["tries"] + 1
     if said.verdict == "ok" or (said.verdict == "over" and state.data.get("keep")):
-        _take(scan, run, of, portion, said, net_g, step.balance)
+        _take(scan, run, of, portion, said, net_g, step.balance, state.data.get("lot"))
         _go_on(scan, run, state, step, rig)
     elif tries >= TRIES:
         reason = f"{step.id}: {portion.reagent} is {said.deviation_pct:+.1f} % off after {tries} tries"
@@ -150,15 +151,22 @@ def _lag(run: RunState, taken: dict[str, Any]) -> Weighing:
 
 
 def _take(
-    scan: Scan, run: RunState, of: str, portion: Portion, said: Weighing, read: float, instrument: str
+    scan: Scan,
+    run: RunState,
+    of: str,
+    portion: Portion,
+    said: Weighing,
+    read: float,
+    instrument: str,
+    lot: str | None = None,
 ) -> None:
-    """What was taken of a reagent goes to the record, with what is known of its bottle."""
+    """What was taken of a reagent goes to the record, with what is known of its bottle. lot: as a person told it."""
     data: dict[str, Any] = {"of": of, "reagent": portion.reagent, "formula": portion.formula}
     data |= {"unit": portion.unit, "planned": portion.amount, "wanted": round(said.wanted, 6)}
     data |= {"read": round(read, 6), "taken": round(said.read, 6), "instrument": instrument}
     data |= {"deviation_pct": round(said.deviation_pct, 4), "tolerance_pct": portion.tolerance_pct}
     data |= {"verdict": said.verdict, "follows": portion.follows, "precursor": portion.precursor}
-    data |= {"purity_wt_pct": portion.purity_wt_pct, "lot": portion.lot}
+    data |= {"purity_wt_pct": portion.purity_wt_pct, "lot": lot or portion.lot}
     scan.emit("taken", data, run.run_id)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from labctl.engine.steps.people import refusal
 from labctl.errors import ValidationError
 from labctl.protocol.batch import batch
 from labctl.protocol.cookbook import find_recipe
@@ -70,6 +71,54 @@ def test_a_reagent_is_weighed_net_of_its_vessel_as_the_recipe_has_it() -> None:
         vessel, add = prompts(bench)
         assert vessel.startswith("Put an empty, dry vessel for Na2CO3 on balance")
         assert add.startswith("Put 0.3488 g of Na2CO3 lot L-77 into the vessel: 0.3453 to 0.3523 g")
+
+
+@contextmanager
+def told_lots(bench: BenchInTest, *lots: str) -> Iterator[None]:
+    """The operator says of which lot it is, each time that is asked."""
+    entered, left = bench.twin.entered, list(lots)
+
+    def telling(prompt: Any) -> dict[str, Any]:
+        return {**entered(prompt), **({"lot": left.pop(0)} if "lot" in prompt and left else {})}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.twin, "entered", telling)
+        yield
+    assert not left
+
+
+def test_the_lot_of_a_bottle_is_what_the_person_says_who_weighs_from_it() -> None:
+    with pot(CARBONATE, V2O5) as bench, told_lots(bench, "MK-1"):
+        fault(bench, "balance", "hand_slips", percent=-10.0)
+        bench.until(lambda: "carbonate" in taken(bench))
+        bench.twin.faults.clear()
+        assert bench.finish() == "COMPLETE"
+        assert [e.data["lot"] for e in bench.events if e.kind == "answered" and "lot" in e.data] == ["MK-1"]
+        assert {step: data["lot"] for step, data in taken(bench).items()} == {
+            "carbonate": "MK-1",
+            "vanadium": "",
+        }
+        assert "of Na2CO3 lot MK-1 into the vessel" in prompts(bench)[2]
+        assert bench.run is not None
+        assert bench.run.done["carbonate"]["lot"] == "MK-1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "lot", "said"),
+    [
+        ({"lot": ""}, "MK-1", None),
+        ({"lot": "L-77"}, "", None),
+        ({}, "MK-1", "carbonate asks for nothing that has a lot"),
+        ({"lot": ""}, "x" * 65, "a lot is a line of at most 64 characters"),
+        ({"lot": ""}, "a\nb", "a lot is a line of at most 64 characters"),
+        ({"lot": ""}, 7, "a lot is a line of at most 64 characters"),
+    ],
+)
+def test_a_lot_is_one_line_and_told_where_it_is_asked_for(
+    asked: dict[str, str], lot: Any, said: str | None
+) -> None:
+    prompt = {"id": "carbonate", "confirm": [], "enter": [], **asked}
+    assert refusal(prompt, {"values": {}, "lot": lot}, "ada") == said
 
 
 def test_too_little_is_asked_for_again_and_what_is_missing_is_said() -> None:
