@@ -21,6 +21,8 @@ from tests.hil.bench import served
 
 TRIES = 3
 """The quickest of so many is judged: one alone may be kept waiting by a busy machine."""
+ANEW_S = 20.0
+"""Real seconds in which a simulator that hung up is there again, on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +110,9 @@ def test_a_line_that_is_cut_is_opened_again(
     for name in ("furnace", "oven", "cycler"):
         driver = instruments[name].driver
         bench[1].ask("fault", instrument=name, kind="disconnect")
-        tries = [driver.read()[0].quality for _ in range(3)]
-        assert tries[-1] is GOOD, name
+        given_up = time.monotonic() + ANEW_S
+        while driver.read()[0].quality is not GOOD:
+            assert time.monotonic() < given_up, name
 
 
 def test_afterwards_the_lines_answer_by_themselves_again(bench: tuple[Path, Backdoor]) -> None:

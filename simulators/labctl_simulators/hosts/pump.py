@@ -109,7 +109,7 @@ class Pump:
         Raises ConnectionError when nobody is connected, or not so many bytes come.
         """
         with self._standing_by:
-            if not self._standing_by.wait_for(lambda: self._line >= 0, ARRIVES_WITHIN_S):
+            if not self._standing_by.wait_for(self._holds_a_line, ARRIVES_WITHIN_S):
                 raise ConnectionError("nobody is connected")
             data = self._received(size)
             now = now_s + size * self._per_byte
@@ -160,6 +160,14 @@ class Pump:
             with self._standing_by:
                 self._line = -1
         return os.read(self._stop_reader, 1) if self._stop_reader in ready else _HANG_UP
+
+    def _holds_a_line(self) -> bool:
+        """Somebody is connected still: who hung up and has called anew is not the one whose line is held yet."""
+        if self._line < 0:
+            return False
+        gone = select.poll()
+        gone.register(self._line, select.POLLRDHUP)
+        return not gone.poll(0)
 
     def _received(self, size: int) -> bytes:
         """So many bytes off the line that `carry` holds. Raises ConnectionError when they do not come."""
