@@ -12,7 +12,7 @@ from labctl.cli.memory import open_memory
 from labctl.cli.standing import standing
 from labctl.cli.terminal import print_json, print_table, say
 from labctl.errors import UsageError
-from labctl.report.numbers import clock
+from labctl.model.events import clock
 
 
 def main(arguments: Namespace) -> int:

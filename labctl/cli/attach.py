@@ -18,6 +18,7 @@ from labctl.cli.standing import phase_of, standing
 from labctl.cli.terminal import agreed, say
 from labctl.errors import Finding, PermissiveError, UsageError
 from labctl.forecast import Forecast, forecast
+from labctl.model.events import clock
 from labctl.protocol.plan import Plan, canonical
 from labctl.report import numbers
 from labctl.runtime.clock import nap, utc_now_ms, wall_s
@@ -95,7 +96,7 @@ def tell_plan(plan: Plan, planned: Forecast, folder: Path) -> None:
     say(plan.title or plan.protocol)
     say(f"on bench {folder}: {numbers.duration(planned.duration_s)}, {heat}")
     for at, what in planned.attention:
-        say(f"  {numbers.clock(at)}  needs a person: {what}")
+        say(f"  {clock(at)}  needs a person: {what}")
 
 
 def _watch(folder: Path, run_id: str, arguments: Namespace) -> int:

@@ -11,6 +11,7 @@ from labctl.cli.runs import alarms_of
 from labctl.cli.terminal import print_json, say
 from labctl.cli.verdict import print_verdict
 from labctl.errors import LabctlError
+from labctl.model.events import clock
 from labctl.report import numbers, write_report
 from labctl.runtime.folder import DATABASE
 from labctl.store.reader import Reader
@@ -46,7 +47,7 @@ def tell(folder: Path, run_id: str, arguments: Namespace, wall_s: float, cpu_s: 
         )
     else:
         for remark in found.remarks:
-            say(f"{numbers.clock(remark.at_s):>6}  {remark.kind}: {remark.text}")
+            say(f"{clock(remark.at_s):>6}  {remark.kind}: {remark.text}")
         say(f"{numbers.duration(found.duration_s)} of bench time in {wall_s:.1f} s")
         print_verdict(found)
         print(f"journal head {found.journal_head}")

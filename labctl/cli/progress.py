@@ -10,9 +10,9 @@ from labctl.cli.terminal import say
 from labctl.engine.alarms import HIDDEN
 from labctl.engine.state import RunState
 from labctl.forecast import Forecast
+from labctl.model.events import clock as hours
 from labctl.model.readings import Reading
 from labctl.protocol.plan import Plan
-from labctl.report.numbers import clock as hours
 from labctl.report.numbers import quantity
 from labctl.runtime.clock import wall_s
 from labctl.runtime.controller import Controller

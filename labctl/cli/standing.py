@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from labctl.engine.evolve import evolve, with_tally
 from labctl.engine.state import BenchState, ChamberState, RunState, StepState
-from labctl.model.events import Event
-from labctl.report.numbers import clock
+from labctl.model.events import Event, clock
 from labctl.store.reader import Reader
 
 

@@ -8,7 +8,7 @@ from labctl.cli.memory import open_memory
 from labctl.cli.standing import phase_of, shared, standing
 from labctl.cli.terminal import print_json, print_table, say
 from labctl.engine.machine import allowed_commands
-from labctl.report.numbers import clock as hours
+from labctl.model.events import clock as hours
 from labctl.runtime.folder import ESTOP, controller_of
 
 

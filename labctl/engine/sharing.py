@@ -12,6 +12,7 @@ from labctl.engine import safe
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.engine.state import Data, RunState, soaked_s
+from labctl.model.events import clock
 from labctl.model.limits import limit
 from labctl.protocol.plan import AnyStep, Heat
 from labctl.protocol.spans import setpoints
@@ -162,12 +163,6 @@ def kept_otherwise(scan: Scan, run: RunState, name: str) -> str | None:
             until = clock(kept["until_s"])
             return f"{name} is kept at {kept['setpoint_c']:g} degC by {kept['by']} until {until}: {kept['contents']}"
     return None
-
-
-def clock(seconds: float) -> str:
-    """A time of the bench's clock: `63:07` hours and minutes."""
-    hours, minutes = divmod(round(seconds / 60.0), 60)
-    return f"{hours}:{minutes:02d}"
 
 
 # -- claims ----------------------------------------------------------------------------------------

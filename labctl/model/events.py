@@ -21,3 +21,9 @@ class Event(NamedTuple):
     kind: str
     data: dict[str, Any]
     t_s: float
+
+
+def clock(seconds: float) -> str:
+    """A time of the bench's clock: `63:07` hours and minutes."""
+    hours, minutes = divmod(round(seconds / 60.0), 60)
+    return f"{hours}:{minutes:02d}"

@@ -61,12 +61,6 @@ def duration(seconds: float) -> str:
     return f"{sign}{hours} h" + (f" {minutes} min" if minutes else "")
 
 
-def clock(seconds: float) -> str:
-    """A time since the start: `63:07` hours and minutes."""
-    hours, minutes = divmod(round(seconds / MINUTE), 60)
-    return f"{hours}:{minutes:02d}"
-
-
 def formula(text: str) -> str:
     """A chemical formula as HTML: the numbers that count atoms are set below the line."""
     return re.sub(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", escape(text))

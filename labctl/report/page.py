@@ -8,8 +8,9 @@ from html import escape
 from itertools import groupby
 
 from labctl.analysis.model import Analysis, Row, StepRecord
+from labctl.model.events import clock
 from labctl.report.charts import ORDER, panels, time_unit
-from labctl.report.numbers import clock, duration, formula, name_of, number, quantity
+from labctl.report.numbers import duration, formula, name_of, number, quantity
 
 HONESTY = (
     "No instrument, furnace or powder was involved. The simulator is a digital twin calibrated to the paper: "

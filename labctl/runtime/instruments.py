@@ -148,10 +148,7 @@ class Inline:
 
     def execute(self, commands: Sequence[Command]) -> None:
         """See Instruments. A bus that waits for its time-outs keeps no other waiting."""
-        if len(commands) < 2:
-            order: Sequence[int] = range(len(commands))
-        else:
-            order = sorted(range(len(commands)), key=lambda n: self._free_s(commands[n]))
+        order = sorted(range(len(commands)), key=lambda n: self._free_s(commands[n]))
         found = {n: carry_out(self.connections[commands[n].instrument], commands[n]) for n in order}
         self._results += [found[n] for n in range(len(commands))]
 

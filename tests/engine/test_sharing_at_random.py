@@ -7,7 +7,7 @@ import random
 import pytest
 
 from labctl.engine.machine import allowed_commands
-from tests.engine.test_sharing import OVEN, Oven, at, keep
+from tests.engine.shared_oven import OVEN, Oven, at, keep
 from tests.engine.test_spans import answer_all, into
 
 ASKED = ("pause", "resume", "hold", "restart", "stop", "abort")

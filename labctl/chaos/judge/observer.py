@@ -76,6 +76,7 @@ class Observer:
     flow_sccm: float = 0.0
     heating: dict[str, float] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
+    off_s: dict[str, float] = field(default_factory=dict)
     contactor_s: float = -math.inf
     bypass_s: float = -math.inf
     asked_flows: list[tuple[float, float]] = field(default_factory=list)
@@ -89,7 +90,6 @@ class Observer:
     washed_cm3: float = 0.0
     soaked_s: Counter[tuple[float, float]] = field(default_factory=Counter)
     counted_s: dict[tuple[str, float, float], float] = field(default_factory=dict)
-    off_s: dict[str, float] = field(default_factory=dict)
     safe_s: float | None = None
     opens_s: float | None = None
     ramp_from_c: float | None = None

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from labctl_simulators.devices.api import Bindings, Device, OvenModel, Sense, Session
+from labctl_simulators.physics.oven import LOOP_BAND_K
 from labctl_simulators.wire.modbus_rtu import ILLEGAL_ADDRESS, ILLEGAL_VALUE, ModbusRefusal, RtuSession
 
 WRITE_DENIED = 5
@@ -26,7 +27,6 @@ TEXT, TEXT_WORDS = 0x1228, 20
 
 IDLE, AUTO, MANUAL, BASIC = 0x0000, 0x0400, 0x0800, 0x1000
 
-PROPORTIONAL_BAND_K = 8.0
 INTEGRAL_S = 500.0
 LOWEST_C, HIGHEST_C = 0.0, 300.0
 """Range of the setpoints (drying ovens with forced convection: 300 degC)."""
@@ -139,10 +139,10 @@ class BinderMb1:
 
     def _control(self, error_k: float, dt: float) -> float:
         """PI on the error; the integral stands still while the output is at a stop."""
-        output = (error_k + self._integral_k) / PROPORTIONAL_BAND_K
+        output = (error_k + self._integral_k) / LOOP_BAND_K
         if 0.0 < output < 1.0 or (output <= 0.0) is (error_k > 0.0):
             self._integral_k += error_k * dt / INTEGRAL_S
-            output = (error_k + self._integral_k) / PROPORTIONAL_BAND_K
+            output = (error_k + self._integral_k) / LOOP_BAND_K
         return 0.0 if output < 0.0 else 1.0 if output > 1.0 else output
 
     def _register_map(self) -> dict[tuple[int, int], Callable[[], Sequence[int]]]:

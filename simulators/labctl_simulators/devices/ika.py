@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from labctl_simulators.devices.api import Bindings, HotplateModel, Replies
+from labctl_simulators.physics.hotplate import LOOP_BAND_K
 from labctl_simulators.wire.lines import LineSession
 
 THINKING_S = 0.01
@@ -26,7 +27,6 @@ WATCHDOG_S = (20.0, 1500.0)
 SAFETY_C = 360.0
 """Setting of the safety circuit's dial (`IN_SP_3`): a plate above it cuts the heater (assumed)."""
 
-_BAND_K = 15.0
 _INTEGRAL_S = 180.0
 _SETPOINT = re.compile(rb"OUT_SP_(\d{1,2})[ @]+(\d{1,4}(?:\.\d{1,2})?)")
 _WATCHDOG = re.compile(rb"OUT_WD([12])@ *(\d{1,4})")
@@ -98,9 +98,9 @@ class Ika:
             model.heater_w = 0.0
             return
         gap = self.setpoint_c - plate
-        if abs(gap) < _BAND_K:
-            self._integral = min(max(self._integral + gap * self._tick_s / _INTEGRAL_S, 0.0), _BAND_K)
-        model.heater_w = model.max_heater_w * min(max((gap + self._integral) / _BAND_K, 0.0), 1.0)
+        if abs(gap) < LOOP_BAND_K:
+            self._integral = min(max(self._integral + gap * self._tick_s / _INTEGRAL_S, 0.0), LOOP_BAND_K)
+        model.heater_w = model.max_heater_w * min(max((gap + self._integral) / LOOP_BAND_K, 0.0), 1.0)
 
     def power_cycle(self) -> None:
         """Off and on: heater, motor and watchdogs are off, the error is gone."""
