@@ -25,10 +25,10 @@ from labctl.runtime.record import Channel, InMemory, Scanned
 from labctl.store import NOT_READ
 from labctl.store.chain import canonical_data, row_hash, sha256
 from labctl.twin import Twin
+from labctl_simulators.chambers import Tube
 from labctl_simulators.faults import Fault
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.oven import ConvectionOven
-from labctl_simulators.plant import Tube
 
 LIVENESS_S = 6 * 3600.0
 """What remains after the last fault: HELD for 2 h, a protocol of an hour, a cool-down, and as much again (assumed)."""

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from labctl_simulators.batch import Batch
+from labctl_simulators.chambers import Tube
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.oven import ConvectionOven
 from labctl_simulators.physics.pan import WeighingPan
-from labctl_simulators.plant import Plant, Tube
+from labctl_simulators.plant import Plant
 
 MAX_OPEN_C = 70.0
 """The simulated operator leaves a hotter tube alone: T_open is 60 degC, the rest for sensors' errors."""

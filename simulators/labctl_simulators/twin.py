@@ -15,6 +15,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from labctl_simulators.chambers import Chamber, Station, Tube
 from labctl_simulators.devices.api import Replies, Session
 from labctl_simulators.faults import Faults
 from labctl_simulators.faults.kinds import Link
@@ -23,7 +24,7 @@ from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.oven import ConvectionOven
 from labctl_simulators.physics.pan import WeighingPan
 from labctl_simulators.physics.services import Services
-from labctl_simulators.plant import Chamber, Plant, Station, Tube
+from labctl_simulators.plant import Plant
 
 _PART = {"flow": "gas", "oxygen": "gas"}
 

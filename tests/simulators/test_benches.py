@@ -6,11 +6,12 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from labctl_simulators.chambers import Tube
 from labctl_simulators.devices.binder import MANUAL
 from labctl_simulators.devices.eurotherm import MANUAL as MANUAL_OUTPUT
 from labctl_simulators.devices.eurotherm import RATE, SP1
 from labctl_simulators.devices.pid import Pid
-from labctl_simulators.plant import Plant, Tube
+from labctl_simulators.plant import Plant
 from labctl_simulators.twin import Twin, build
 from labctl_simulators.wire.modbus_rtu import with_crc
 

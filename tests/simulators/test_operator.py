@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import pytest
 
+from labctl_simulators.chambers import Tube
 from labctl_simulators.operator import OperatorError
 from labctl_simulators.physics.halfcell import HalfCell
-from labctl_simulators.plant import Tube
 from labctl_simulators.twin import Twin, build
 from tests.simulators.probes import Probe, probes, spec
 

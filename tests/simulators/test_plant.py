@@ -6,8 +6,9 @@ from typing import cast
 
 import pytest
 
+from labctl_simulators.chambers import Tube
 from labctl_simulators.devices import DEVICES
-from labctl_simulators.plant import Plant, Tube
+from labctl_simulators.plant import Plant
 from labctl_simulators.twin import build
 from tests.simulators.probes import Probe, probes, spec
 

@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import pytest
 
+from labctl_simulators.chambers import Tube
 from labctl_simulators.devices.io_module import IoModule
 from labctl_simulators.physics.services import Services
-from labctl_simulators.plant import Plant, Tube
+from labctl_simulators.plant import Plant
 from labctl_simulators.twin import build
 from tests.simulators.probes import probes, spec
 

@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from labctl_simulators.chambers import Tube
 from labctl_simulators.faults.fault import Kind, Target, Undo, nothing
 from labctl_simulators.physics.furnace import TubeFurnace
 from labctl_simulators.physics.halfcell import HalfCell
 from labctl_simulators.physics.hotplate import Hotplate
 from labctl_simulators.physics.massflow import MassFlow
 from labctl_simulators.physics.oven import ConvectionOven
-from labctl_simulators.plant import Sensor, Tube
+from labctl_simulators.plant import Sensor
 
 HEATERS = ("eurotherm_3216", "binder_mb1", "ika_hotplate")
 CYCLERS = ("keithley_2450", "neware_bts8")
