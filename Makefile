@@ -4,9 +4,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# The first interpreter that runs and is new enough: a version manager may put one on the path that does not run.
-PYTHON ?= $(or $(shell for p in python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done),python3.11)
+# The first interpreter that runs, is new enough and can make an environment. A distribution's own comes first: those
+# are built with profile-guided optimisation, which a version manager leaves out, and take a fifth less time for a run.
+PYTHON ?= $(or $(shell for p in /usr/bin/python3.11 python3.11 python3; do \
+	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; \
+	done),python3.11)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := .venv/bin/python -m pip --quiet

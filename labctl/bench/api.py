@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from labctl.errors import CommunicationError, InstrumentError, NotDoneError, RefusedError
-from labctl.model.readings import BAD, GOOD, NOT_READY, SILENT, Quality, Reading, Signal
+from labctl.model.readings import BAD, GOOD, NOT_READY, SILENT, Quality, Reading, Signal, reading
 
 __all__ = [
     "BAD",
@@ -39,6 +39,7 @@ __all__ = [
     "RefusedError",
     "Signal",
     "Unverified",
+    "reading",
 ]
 
 DRIVER_API = 1

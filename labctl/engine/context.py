@@ -55,6 +55,13 @@ class Pulse(NamedTuple):
     max_age_s: float
 
 
+class Source(NamedTuple):
+    """Where a number comes from: a reading, and how old it may be in s."""
+
+    key: str
+    max_age_s: float
+
+
 class Watch(NamedTuple):
     """A guard on a chamber; one that asks each instrument watches each apart.
 
@@ -100,9 +107,11 @@ def _keys(heater: str | None, gas: str | None, stirrer: str | None) -> Keys:
     return Keys(*(f"{owners.get(signal, heater)}.{signal}" for signal in Keys._fields))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rig:
     """A chamber with its instruments by what they do. Names of readings are "instrument.signal".
+
+    One is equal to itself alone, so that what is worked out of it can be kept by it.
 
     thermometers: all that measure this chamber, the heater's own first. watches: its guards, the graver first.
     cooling_tau_s: time constant of the expected cool-down, from the bench's measured cool-down time.
@@ -124,7 +133,9 @@ class Rig:
     temperatures: tuple[str, ...]
     keys: Keys
     gas: str | None
+    flow: Source | None
     analyser: str | None
+    oxygen: Source | None
     cycler: str | None
     stirrer: str | None
     pump: str | None
@@ -234,6 +245,10 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
                 io["cylinder_pressure"] = _io_signal(fed.gauge)
     modules = {n: bench.instruments[n] for n, _ in io.values() if n not in members}
     max_age_s = {n: 2.5 * max(scan_s, i.every_s) for n, i in (members | modules).items()}
+
+    def source(instrument: str | None, signal: str) -> Source | None:
+        return Source(f"{instrument}.{signal}", max_age_s[instrument]) if instrument else None
+
     pulses = [Pulse(n, f"{n}.{PULSE[i.provides[0]]}", max_age_s[n]) for n, i in members.items()]
     return Rig(
         name=name,
@@ -247,7 +262,9 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         temperatures=tuple(f"{t}.temperature" for t in thermometers),
         keys=_keys(heater, first("gas_flow"), first("hotplate_stirrer")),
         gas=first("gas_flow"),
+        flow=source(first("gas_flow"), "flow"),
         analyser=first("oxygen"),
+        oxygen=source(first("oxygen"), "oxygen"),
         cycler=first("cycler"),
         stirrer=first("hotplate_stirrer"),
         pump=first("syringe_pump"),

@@ -113,7 +113,7 @@ def _atmosphere(scan: Scan, run: RunState, step: Heat, rig: Rig) -> Iterator[Mis
     """Nitrogen flows and is proven, the tube is closed and free, and its oxygen is proven washed out."""
     if step.atmosphere != "inert":
         return
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     if flow is None or flow < rig.protective_sccm:
         shown = "not measured" if flow is None else f"{flow:.0f} sccm"
         yield Missing("run_flow", f"{shown}, protective flow is {rig.protective_sccm:.0f} sccm")

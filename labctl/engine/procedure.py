@@ -137,7 +137,7 @@ def _can_maintain(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
         return False
     if rig.gas is None or chamber.atmosphere != "inert":
         return True
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     return flow is not None and flow >= max(
         limit("nitrogen_low_fraction") * chamber.flow_sccm, rig.protective_sccm
     )

@@ -36,7 +36,7 @@ def _watch_gas(scan: Scan, run: RunState, rig: Rig) -> None:
             scan.tally[hot] = hottest
     if held not in scan.tally:
         return
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     wanted = limit("return_flow_fraction") * scan.state.chambers[rig.name].flow_sccm
     for_s = scan.lasting(back, flow is not None and flow >= wanted)
     if for_s < limit("return_flow_for") or run.state != "HELD" or hottest is None:
@@ -50,7 +50,7 @@ def _watch_gas(scan: Scan, run: RunState, rig: Rig) -> None:
 def _is_free(scan: Scan, run: RunState, rig: Rig) -> bool:
     """Oxygen is low by a good reading, no trip is latched, the chamber is safe, and it may return once more."""
     chamber = scan.state.chambers[rig.name]
-    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    oxygen = scan.value(rig.oxygen)
     if oxygen is None or oxygen > limit("purge_oxygen"):
         return False
     if chamber.latched or chamber.distrusted or not safe.is_done(chamber) or scan.estopped:

@@ -45,7 +45,7 @@ def _safe_flow(scan: Scan, rig: Rig, chamber: ChamberState) -> tuple[str, str, d
     if rig.gas is None or (chamber.atmosphere != "inert" and chamber.flow_sccm == 0.0):
         return None
     wanted = max(chamber.flow_sccm, rig.protective_sccm)
-    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    oxygen = scan.value(rig.oxygen)
     if oxygen is not None and oxygen > limit("purge_oxygen"):
         wanted = max(wanted, scan.tally.get(f"{rig.name}/purge_sccm", 0.0))
     return (rig.gas, "set_flow", {"flow_sccm": min(wanted, relief.cap_sccm(scan, rig))})
@@ -54,7 +54,7 @@ def _safe_flow(scan: Scan, rig: Rig, chamber: ChamberState) -> tuple[str, str, d
 def _gas_flows(scan: Scan, rig: Rig, chamber: ChamberState, acked: bool) -> bool:
     if gas_may_stop(scan, rig):
         return True  # proven cold: what lacks gas then lacks nothing
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     return acked and flow is not None and flow >= limit("nitrogen_low_fraction") * chamber.flow_sccm
 
 

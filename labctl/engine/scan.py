@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from labctl.engine import alarms
-from labctl.engine.context import Context, Rig
+from labctl.engine.context import Context, Rig, Source
 from labctl.engine.evolve import evolve
 from labctl.engine.state import BenchState, RunState, StepState
 from labctl.model.commands import Command
@@ -82,6 +82,16 @@ class Scan:
         # as `good`, without the call: it is asked for a dozen times a scan
         value, _, quality, t_s = reading
         return None if quality or self.now - t_s > rig.max_age_s[instrument] else value
+
+    def value(self, source: Source | None) -> float | None:
+        """As `good`, of what is asked for every scan."""
+        if source is None:
+            return None
+        reading = self.image.get(source[0])
+        if reading is None:
+            return None
+        value, _, quality, t_s = reading
+        return None if quality or self.now - t_s > source[1] else value
 
     def told(self, rig: Rig, what: str) -> float | None:
         """What a chamber's I/O module tells of a protective signal, if that is wired and good, else None."""

@@ -96,7 +96,7 @@ def _wanted(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Output]:
 
 
 def _bypass(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Output]:
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     relieved = relief.cap_sccm(scan, rig) < math.inf
     needs = chamber.energised and chamber.atmosphere == "inert" and not gas_may_stop(scan, rig)
     lacks = needs and not relieved and (flow is None or flow < rig.protective_sccm)

@@ -107,7 +107,10 @@ class Replay:
         for at, asked in enumerate(self._entries):
             if asked.sign == ASKED:
                 self.clock.sleep(max(0.0, asked.t_s - self.clock.now()))
-                self._mount.plugged = not _does_not_open(self._entries[at + 1 :])
+                if _does_not_open(self._entries[at + 1 :]):
+                    self._mount.refuse()
+                else:
+                    self._mount.accept()
                 got = json.loads(told(_ask(driver, asked.text)))
                 answer = next(e for e in self._entries[at:] if e.sign == ANSWERED)
                 if (wanted := json.loads(answer.text)) != got:

@@ -233,6 +233,40 @@ def test_thermometers_more_than_20_k_apart_for_30_s_hold_cold_with_an_alarm() ->
     assert "tube/thermometers_disagree" in hands.state.alarms
 
 
+@pytest.mark.parametrize("lost", ["silent", "broken"])
+def test_thermometers_that_disagree_go_on_doing_so_when_one_is_not_read_any_more(lost: str) -> None:
+    hands = ramping()
+    climb(hands, 200.0)
+    hands.values["furnace.output"] = 15.0
+    hands.values["furnace-monitor.temperature"] = 230.0
+    hands.go(18.0)
+    hands.broken("furnace-monitor.temperature")
+    if lost == "silent":
+        hands.silence("furnace-monitor")
+    hands.go(12.0)
+    assert hands.run.state == "RUNNING"
+    hands.go(2.0)
+    assert trips(hands) == ["thermometers_disagree"]
+    assert hands.tube.lease is None
+    assert "30.0 K apart when both were last read" in hands.of("tripped")[0]["message"]
+
+
+def test_thermometers_that_agreed_again_have_forgotten_it() -> None:
+    hands = ramping()
+    climb(hands, 200.0)
+    hands.values["furnace.output"] = 15.0
+    for apart_k in (1.0, 10.0):
+        hands.values["furnace-monitor.temperature"] = 230.0
+        hands.go(18.0)
+        hands.values["furnace-monitor.temperature"] = 200.0 + apart_k
+        hands.go(2.0)
+        hands.broken("furnace-monitor.temperature")
+        hands.go(60.0)
+        assert trips(hands) == []
+        assert hands.tube.lease is not None
+        hands.quality.clear()
+
+
 def test_they_may_disagree_while_a_chamber_cools_and_may_not_before_it_is_heated() -> None:
     hands = ramping()
     climb(hands, 200.0)

@@ -1,5 +1,7 @@
 """The bundled benches have twins, and the small one is made for rehearsals of minutes."""
 
+from contextlib import suppress
+from dataclasses import fields
 from importlib.resources import files
 from typing import Any, cast
 
@@ -11,6 +13,7 @@ from labctl_simulators.devices.binder import MANUAL
 from labctl_simulators.devices.eurotherm import MANUAL as MANUAL_OUTPUT
 from labctl_simulators.devices.eurotherm import RATE, SP1
 from labctl_simulators.devices.pid import Pid
+from labctl_simulators.faults import KINDS
 from labctl_simulators.plant import Plant
 from labctl_simulators.twin import Twin, build
 from labctl_simulators.wire.modbus_rtu import with_crc
@@ -176,3 +179,45 @@ def test_a_balance_and_a_pump_that_were_left_alone_say_what_they_would_have_said
         assert said[0]
         assert said[0] == said[1]
     assert alone.truth()["pan"]["shown_g"] == pytest.approx(0.0007, abs=1e-6)
+
+
+def made_of(twin: Twin) -> dict[str, Any]:
+    """What a plant is made of: the parameters of its models, and its contacts."""
+    plant = twin.plant
+    models: dict[str, Any] = {**plant.flows, **plant.sensors}
+    for name, chamber in plant.chambers.items():
+        models[name] = chamber
+        models |= {
+            f"{name}.{part}": getattr(chamber, part)
+            for part in ("furnace", "atmosphere", "services")
+            if getattr(chamber, part, None) is not None
+        }
+    found = {
+        f"{name}.{field.name}": getattr(model, field.name)
+        for name, model in models.items()
+        for field in fields(model)
+        if field.init and isinstance(getattr(model, field.name), int | float)
+    }
+    contacts = getattr(models.get("tube.services"), "contacts", {})
+    return found | {f"contact {name}": closed for name, closed in contacts.items()}
+
+
+@pytest.mark.parametrize("lasts", [(20.0, 30.0), (40.0, 10.0)])
+@pytest.mark.parametrize("kind", sorted(name for name, kind in KINDS.items() if kind.layer == "physics"))
+def test_two_faults_of_one_kind_leave_nothing_behind_in_whatever_order_they_end(
+    kind: str, lasts: tuple[float, float]
+) -> None:
+    tried = 0
+    for bench, instrument in [(b, i) for b in ("standard", "small") for i in spec(b)["instruments"]]:
+        twin = build(spec(bench), None)
+        before = made_of(twin)
+        faults = [
+            {"instrument": instrument, "kind": kind, "at_s": at_s, "for_s": for_s}
+            for at_s, for_s in zip((10.0, 15.0), lasts, strict=True)
+        ]
+        with suppress(ValueError):  # another instrument's fault
+            twin.faults.schedule(faults)
+            twin.advance_to(100.0)
+            assert made_of(twin) == before
+            tried += 1
+    assert tried

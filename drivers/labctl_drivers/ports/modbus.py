@@ -143,15 +143,18 @@ class ModbusRtu:
     def _read_once(self, request: bytes, count: int) -> tuple[int, ...]:
         size = OVERHEAD + 2 * count
         raw = self._ask(request, size)
-        if len(raw) != size or raw[2] != 2 * count or raw[1] != 3 or raw[0] != self.unit:
+        try:
+            registers = decode_read(raw, self.unit, count)
+        except CommunicationError:
             if not self._echoes and request[2] != 2 * count and raw.startswith(request[:size]):
                 # no answer to this request can begin like it: the line echoes
                 self._echoes = True
                 raw = (raw + self.port.read(len(request)))[len(request) :]
             self._check(raw, 3, size)
             if raw[2] != 2 * count:
-                raise CommunicationError(f"unit {self.unit}: {raw[2]} bytes came, {2 * count} were asked for")
-        registers = decode_read(raw, self.unit, count)
+                message = f"unit {self.unit}: {raw[2]} bytes came, {2 * count} were asked for"
+                raise CommunicationError(message) from None
+            registers = decode_read(raw, self.unit, count)
         self._quiet = True
         return registers
 

@@ -183,7 +183,7 @@ def flow_deviation(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
         and not watch.tightened
     ):
         return None
-    flow, setpoint = scan.good(rig, rig.gas, "flow"), scan.good(rig, rig.gas, "flow_setpoint")
+    flow, setpoint = scan.value(rig.flow), scan.good(rig, rig.gas, "flow_setpoint")
     if flow is None or setpoint is None:
         return None
     bound = limit("flow_deviation", watch.tightened) * setpoint

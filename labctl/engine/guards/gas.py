@@ -27,7 +27,7 @@ def _silence(rig: Rig, flow: float | None) -> str | None:
 
 def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Measured flow below protective_flow, or its controller silent."""
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     if (flow is not None and flow >= rig.protective_sccm) or not _needs_gas(scan, rig, chamber, watch):
         return None
     shown = "not measured" if flow is None else f"{flow:.0f} sccm"
@@ -37,7 +37,7 @@ def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
 
 def nitrogen_low(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Measured flow below 80 % of the commanded, or its controller silent."""
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     bound = limit("nitrogen_low_fraction", watch.tightened) * chamber.flow_sccm
     if (flow is not None and flow >= bound) or not _needs_gas(scan, rig, chamber, watch):
         return None
@@ -62,7 +62,7 @@ def _unmeasured(scan: Scan, rig: Rig, watch: Watch) -> Seen | None:
 
 def oxygen_high(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Oxygen while hot: an alarm above purge_oxygen, heater off above oxygen_trip. Only a high good reading acts."""
-    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    oxygen = scan.value(rig.oxygen)
     if oxygen is not None:
         scan.tally.pop(f"{rig.name}/oxygen_unread_s", None)
         if oxygen <= limit("purge_oxygen"):

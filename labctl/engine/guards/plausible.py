@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from labctl.engine.context import Rig, Watch
 from labctl.engine.energy import keys
 from labctl.engine.guards.frame import ALARM, HOLD, TRIP, Guard, Seen, Stage
-from labctl.engine.scan import OBSERVED, Scan
+from labctl.engine.scan import OBSERVED, Scan, named
 from labctl.engine.state import ChamberState
 from labctl.model.limits import limit
 from labctl.model.readings import BAD, NOT_READY
@@ -27,13 +27,21 @@ class _Memory(NamedTuple):
     change_k: str
 
 
-@cache
-def _memories(guard: str, chamber: str, temperatures: tuple[str, ...]) -> tuple[_Memory, ...]:
+class _Names(NamedTuple):
+    """In the tally, made once. apart_k: by how much thermometers that disagree did when both were last read."""
+
+    apart_k: str
+
+
+_names = named(_Names)
+
+
+@lru_cache(256)
+def _memories(guard: str, rig: Rig) -> tuple[_Memory, ...]:
     """Of each thermometer of a chamber, the heater's own first; the names are made once."""
-    names = [key.removesuffix(".temperature") for key in temperatures]
     return tuple(
-        _Memory(n, key, *(f"{chamber}/{guard}/{n}/{what}" for what in _Memory._fields[2:]))
-        for n, key in zip(names, temperatures, strict=True)
+        _Memory(n, key, *(f"{rig.name}/{guard}/{n}/{what}" for what in _Memory._fields[2:]))
+        for n, key in zip(rig.thermometers, rig.temperatures, strict=True)
     )
 
 
@@ -44,7 +52,7 @@ def sensor_jump(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Se
     """
     tally, image = scan.tally, scan.image
     found = None
-    for name, key, believed, _, _ in _memories("sensor_jump", rig.name, rig.temperatures):
+    for name, key, believed, _, _ in _memories("sensor_jump", rig):
         reading = image.get(key)
         if reading is None or reading[2] or reading[0] is None:
             tally.pop(believed, None)
@@ -105,7 +113,7 @@ def frozen_sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
     if chamber.lease is None:
         return None
     tally, image = scan.tally, scan.image
-    for name, key, last_key, since_key, then_key in _memories("frozen_sensor", rig.name, rig.temperatures):
+    for name, key, last_key, since_key, then_key in _memories("frozen_sensor", rig):
         reading = image.get(key)
         if reading is None or reading[2] or reading[0] is None:
             continue
@@ -135,27 +143,37 @@ def frozen_sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
 def thermometers_disagree(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Two good thermometers of a chamber apart by more than may be: one of them is wrong, and nobody knows which.
 
-    Before heating and while heating; they may differ while a chamber cools, where they only lose their vote.
+    Before heating and while heating; they may differ while a chamber cools, where they only lose their vote. Those that
+    differed go on doing so while one of them is not read: that they agree again was not seen.
     """
-    values = scan.temperatures(rig)
+    values, tally, key = scan.temperatures(rig), scan.tally, _names(rig.name).apart_k
     if len(values) < 2:
-        return _without_witness(scan, rig, chamber)
+        return _without_witness(scan, rig, chamber, watch)
     apart = max(values) - min(values)
     if apart < QUIET_K and not watch.tightened:
+        tally.pop(key, None)
         return None
     bound = limit("vote_agreement", watch.tightened)
     if apart <= bound or (chamber.lease is None and chamber.energised):
+        tally.pop(key, None)
         return None
+    tally[key] = apart
     message = (
         f"{rig.name}: its thermometers are {apart:.1f} K apart ({min(values):.1f} to {max(values):.1f} degC)"
     )
     return Seen(message, apart, bound)
 
 
-def _without_witness(scan: Scan, rig: Rig, chamber: ChamberState) -> Seen | None:
+def _without_witness(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Heated with nothing to hold the heater's own thermometer against, although the bench has it."""
+    key = _names(rig.name).apart_k
     if chamber.lease is None:
+        scan.tally.pop(key, None)
         return None
+    apart = scan.tally.get(key)
+    if apart is not None:
+        message = f"{rig.name}: its thermometers were {apart:.1f} K apart when both were last read"
+        return Seen(message, apart, limit("vote_agreement", watch.tightened))
     for name, key in zip(rig.thermometers[1:], rig.temperatures[1:], strict=True):
         reading = scan.image.get(key)
         if reading is not None and reading.quality in (BAD, NOT_READY):

@@ -49,7 +49,7 @@ def tube_integrity(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) ->
         for owner in ("stepped_", "oxygen_before_", "untight_"):
             scan.forget(f"{name}/{owner}")
         return None
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     proven = flow is not None and flow_proven(scan, rig)
     usual = _usual(scan, rig, flow)
     hot = max(scan.temperatures(rig), default=0.0) > limit("T_inert", watch.tightened)
@@ -131,7 +131,7 @@ def _fell(
 
 def _rose(scan: Scan, rig: Rig, watch: Watch) -> float | None:
     """By how much more oxygen there is than up to tube_open_for ago, if that is a step."""
-    oxygen, name = scan.good(rig, rig.analyser, "oxygen"), rig.name
+    oxygen, name = scan.value(rig.oxygen), rig.name
     since, before = f"{name}/oxygen_before_s", f"{name}/oxygen_before_ppm"
     if oxygen is None:
         return None

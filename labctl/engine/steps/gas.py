@@ -42,7 +42,7 @@ def watch_purge(scan: Scan, rig: Rig) -> None:
     chamber, name = scan.state.chambers[rig.name], rig.name
     flow_ok_s, no_flow_s, washed, clean_s, gas_l = _names(name)
     wanted = chamber.flow_sccm
-    flow = scan.good(rig, rig.gas, "flow")
+    flow = scan.value(rig.flow)
     flowing = flow is not None and wanted > 0.0 and flow >= limit("nitrogen_low_fraction") * wanted
     scan.lasting(flow_ok_s, flowing)
     if flow is not None and flow > 0.0:
@@ -60,7 +60,7 @@ def watch_purge(scan: Scan, rig: Rig) -> None:
         scan.tally[washed] = 0.0
         if chamber.purged:
             scan.emit("purge_voided", {"chamber": name, "cause": "tube opened"}, chamber.run)
-    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    oxygen = scan.value(rig.oxygen)
     if oxygen is not None and oxygen > limit("oxygen_trip") and chamber.purged:
         scan.tally[washed] = 0.0
         scan.emit("purge_voided", {"chamber": name, "cause": f"{oxygen:.0f} ppm oxygen"}, chamber.run)
@@ -118,7 +118,7 @@ def purge(scan: Scan, run: RunState, state: StepState, step: Purge, rig: Rig) ->
 
 def note_proof(scan: Scan, rig: Rig, run_id: str) -> tuple[float | None, float]:
     """Say that the oxygen is washed out; returns it in ppm, and the volumes that it took."""
-    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    oxygen = scan.value(rig.oxygen)
     volumes = scan.tally[_names(rig.name).washed_cm3] / rig.volume_cm3
     data = {"chamber": rig.name, "oxygen_ppm": oxygen, "volumes": volumes}
     scan.emit("purge_proven", data, run_id)
@@ -135,7 +135,7 @@ def is_washed_again(scan: Scan, rig: Rig) -> bool:
         return False
     since = scan.tally.get(_names(rig.name).clean_s)
     if max(scan.temperatures(rig), default=0.0) > OXYGEN_TRUSTED_C:
-        oxygen = scan.good(rig, rig.analyser, "oxygen")
+        oxygen = scan.value(rig.oxygen)
         return oxygen is None or oxygen < limit("purge_oxygen")
     return rig.analyser is None or (since is not None and scan.now - since >= limit("purge_oxygen_for"))
 
@@ -157,7 +157,7 @@ def why_not_proven(
     scan: Scan, rig: Rig, step_id: str, flow_sccm: float, below_ppm: float, after_s: float
 ) -> str:
     """What a purge that takes too long has come to, and the leak that this would be."""
-    oxygen = scan.good(rig, rig.analyser, "oxygen")
+    oxygen = scan.value(rig.oxygen)
     if oxygen is None:
         return f"{step_id}: no good oxygen reading; purge not proven after {after_s / 60:.0f} min"
     # the floor of a washed tube is leak x 20.95 % / flow (reference domain 3.3, derived)

@@ -142,10 +142,15 @@ def _valve_stuck(target: Target) -> Undo:
 
 def _leak(target: Target) -> Undo:
     air = _chamber(target).atmosphere
-    before = air.leak_sccm
-    air.admit(before + float(target["air_sccm"]))
+    close = target.change(air, leak_sccm=air.leak_sccm + float(target["air_sccm"]))
+    air.admit(air.leak_sccm)
     target.hit(f"{target['air_sccm']:g} sccm of air")
-    return lambda: air.admit(before)
+
+    def undo() -> None:
+        close()
+        air.admit(air.leak_sccm)
+
+    return undo
 
 
 def _cracked(target: Target) -> Undo:
@@ -192,24 +197,29 @@ def _exhaust_blocked(target: Target) -> Undo:
     services = _chamber(target).services
     resistance = 0.0 if services is None else services.exhaust_bar_per_sccm
     began, before = target.twin.plant.tick, [flow.back_pressure_bar for flow in flows]
+    opens: list[Undo] = []
+
+    def open_again() -> None:
+        while opens:
+            opens.pop()()
 
     def grow(now_s: float) -> None:
+        open_again()
         share = 1.0 if over_s <= 0.0 else min(1.0, (now_s - began) / over_s)
         for flow, at_first in zip(flows, before, strict=True):
-            flow.back_pressure_bar = at_first + share * (wanted - at_first)
+            opens.append(target.change(flow, back_pressure_bar=at_first + share * (wanted - at_first)))
         if services is not None:
             blocked = wanted / max(flow.full_scale_sccm for flow in flows)
-            services.exhaust_bar_per_sccm = resistance + share * (blocked - resistance)
+            opens.append(
+                target.change(services, exhaust_bar_per_sccm=resistance + share * (blocked - resistance))
+            )
 
     target.hit(f"blocks over {over_s:g} s")
     stop = target.each_tick(grow)
 
     def undo() -> None:
         stop()
-        for flow, at_first in zip(flows, before, strict=True):
-            flow.back_pressure_bar = at_first
-        if services is not None:
-            services.exhaust_bar_per_sccm = resistance
+        open_again()
 
     return undo
 

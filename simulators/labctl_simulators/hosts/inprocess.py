@@ -79,7 +79,7 @@ def unmount(path: str) -> None:
     """Take the session away; ports that are open on it raise from now on. Unmounting twice is fine."""
     entry = _MOUNTS.pop(path, None)
     if entry is not None:
-        entry.plugged = False
+        entry.refuse()
 
 
 def mounted(path: str) -> Mount | None:

@@ -30,7 +30,8 @@ BITS_PER_CHARACTER = 10
 class _Line:
     """What an open port works with. Apart from `Serial`, because attributes of an io object are slow to reach.
 
-    mount: None once it is closed. due: (time, bytes) under way. blocks, raises: the options of the URL.
+    mount: None once it is closed. due: (time, bytes) under way. per_byte_s: what a byte takes on a paced line, else 0.
+    blocks, raises: the options of the URL.
     """
 
     __slots__ = ("arrived", "blocks", "due", "mount", "per_byte_s", "raises", "timeout_s")
@@ -49,26 +50,29 @@ class _Line:
         while self.due and self.due[0][0] <= now:
             self.arrived += self.due.popleft()[1]
 
-    def wait(self, clock: Clock, size: int) -> None:
-        """Sleep from arrival to arrival until `size` bytes (any, in block mode) or the time-out."""
-        due, timeout = self.due, self.timeout_s
-        now = clock.now()
+    def wait(self, clock: Clock, size: int) -> bytes:
+        """Sleep from arrival to arrival until `size` bytes (any, in block mode) or the time-out; all that arrived."""
+        due, timeout, arrived, now = self.due, self.timeout_s, self.arrived, clock.now()
         if timeout is not None:
             deadline = now + timeout
-        elif due or self.arrived:
+        elif due or arrived:
             deadline = due[-1][0] if due else now
         else:
             raise SerialException("a read without time-out, and nothing is under way: it would never end")
-        while due and due[0][0] <= deadline:
-            at, reply = due.popleft()
+        while due:
+            at, reply = due[0]
+            if at > deadline:
+                break
+            due.popleft()
             if at > now:
                 clock.sleep(at - now)
                 now = at
-            self.arrived += reply
-            if len(self.arrived) >= size or self.blocks:
-                return
-        if deadline > now and not (self.blocks and self.arrived):
+            arrived += reply
+            if len(arrived) >= size or self.blocks:
+                return arrived
+        if deadline > now and not (self.blocks and arrived):
             clock.sleep(deadline - now)
+        return arrived
 
 
 class Serial(SerialBase):
@@ -96,7 +100,7 @@ class Serial(SerialBase):
         if entry is None:
             raise SerialException(f"no simulated instrument is mounted at {self.portstr}")
         if not entry.plugged:
-            raise self._gone(entry)
+            raise SerialException(f"{self.portstr} was unplugged")
         self._line = _Line(entry, raises="raise" in options, blocks="block" in options)
         self._reconfigure_port()
         entry.ports.add(self)
@@ -116,30 +120,29 @@ class Serial(SerialBase):
         """Hand bytes to the session; they are on the wire for as long as the baud rate says."""
         line = self._line
         entry = line.mount
-        if entry is None or not entry.plugged:
-            raise self._gone(entry)
+        if entry is None:
+            raise PortNotOpenError
         data = b if type(b) is bytes else bytes(b)
-        due = line.due
-        per_byte = line.per_byte_s if entry.paced else 0.0
+        due, per_byte, size = line.due, line.per_byte_s, len(data)
         # the request's last byte has arrived then
-        now = entry.clock.now() + len(data) * per_byte
+        now = entry.clock.now() + size * per_byte
         for delay, reply in entry.session.feed(data, now):
             at = now + delay + len(reply) * per_byte
-            # a line keeps the order of its bytes
-            due.append((at if not due or at > due[-1][0] else due[-1][0], reply))
-        return len(data)
+            if due and at < due[-1][0]:
+                at = due[-1][0]  # a line keeps the order of its bytes
+            due.append((at, reply))
+        return size
 
     def read(self, size: int = 1, /) -> bytes:
         """Up to `size` bytes; waits on the clock for what is under way, at most the time-out."""
         line = self._line
-        entry = line.mount
-        if entry is None or not entry.plugged:
-            raise self._gone(entry)
-        if len(line.arrived) < size:
-            line.wait(entry.clock, size)
-            if line.raises and not line.arrived:
-                raise SerialTimeoutException("no reply in time")
         data = line.arrived
+        if len(data) < size:
+            if line.mount is None:
+                raise PortNotOpenError
+            data = line.wait(line.mount.clock, size)
+            if line.raises and not data:
+                raise SerialTimeoutException("no reply in time")
         if len(data) <= size or line.blocks:
             line.arrived = b""
             return data
@@ -154,8 +157,7 @@ class Serial(SerialBase):
     def reset_input_buffer(self) -> None:
         """Throw away what has arrived by now; what is still under way will come."""
         line = self._line
-        entry = line.mount
-        if line.due or entry is None or not entry.plugged:
+        if line.due or line.mount is None:
             self._arrived()
         line.arrived = b""
 
@@ -165,26 +167,22 @@ class Serial(SerialBase):
     def flush(self) -> None:
         """Nothing waits here: writing is immediate."""
 
-    def _gone(self, entry: Mount | None) -> SerialException:
-        if entry is None:
-            return PortNotOpenError()
-        return SerialException(f"{self.portstr} was unplugged")
-
     def _arrived(self) -> _Line:
         """The line as it is by now."""
         line = self._line
-        entry = line.mount
-        if entry is None or not entry.plugged:
-            raise self._gone(entry)
+        if line.mount is None:
+            raise PortNotOpenError
         if line.due:
-            line.take_in(entry.clock.now())
+            line.take_in(line.mount.clock.now())
         return line
 
     # What pyserial calls on an open port; a simulated line has no modem lines.
 
     def _reconfigure_port(self, *_: Any, **__: Any) -> None:
-        self._line.per_byte_s = BITS_PER_CHARACTER / self._baudrate
-        self._line.timeout_s = self._timeout
+        line = self._line
+        paced = line.mount is not None and line.mount.paced
+        line.per_byte_s = BITS_PER_CHARACTER / self._baudrate if paced else 0.0
+        line.timeout_s = self._timeout
 
     def _update_dtr_state(self) -> None:
         pass
