@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from labctl.cli.table import COMMANDS
@@ -27,6 +28,17 @@ first steps:
   labctl demo                                 a whole synthesis, simulated, in seconds
   labctl plan 3dp-nvp-c                       what it would take
   labctl run 3dp-nvp-c --simulate --seed 7    the same on your terms"""
+
+
+def _width() -> int:
+    """Columns of the terminal, as `shutil` finds them: it would bring three codecs along."""
+    try:
+        return int(os.environ["COLUMNS"]) or 80
+    except (KeyError, ValueError):
+        try:
+            return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+        except (AttributeError, ValueError, OSError):
+            return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -112,21 +124,23 @@ class Version(argparse.Action):
 
 def build() -> RootParser:
     """The whole parser. Parsed arguments carry `handler` ("module:function") and `parser` (of the verb)."""
+    # argparse makes one for every argument; how wide it may be is asked once
+    plain = partial(argparse.RawDescriptionHelpFormatter, width=_width() - 2)
     root = RootParser(
         prog="labctl",
         usage="labctl COMMAND [options]",
         description="Runs solid-state syntheses on real or simulated instruments, and keeps the proof.",
         epilog=f"{FIRST_STEPS}\n\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=plain,
         allow_abbrev=False,
     )
     root.add_argument("--version", nargs=0, action=Version, help="print the version and exit")
     root.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    _add(root, COMMANDS)
+    _add(root, COMMANDS, plain)
     return root
 
 
-def _add(parent: Parser, commands: Sequence[Command]) -> None:
+def _add(parent: Parser, commands: Sequence[Command], plain: Callable[..., argparse.HelpFormatter]) -> None:
     verbs = parent.add_subparsers(
         prog=parent.prog,
         metavar="COMMAND",
@@ -142,14 +156,14 @@ def _add(parent: Parser, commands: Sequence[Command]) -> None:
             help=command.help,
             description=command.help[0].upper() + command.help[1:] + ".",
             epilog=f"examples:{examples}" if examples else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=plain,
             allow_abbrev=False,
         )
         parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         for option in command.options:
             parser.add_argument(*option.flags, **option.settings)
         if command.commands:
-            _add(parser, command.commands)
+            _add(parser, command.commands, plain)
         else:
             parser.set_defaults(handler=command.handler, parser=parser)
 

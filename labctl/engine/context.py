@@ -62,7 +62,8 @@ class Source(NamedTuple):
     max_age_s: float
 
 
-class Watch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Watch:
     """A guard on a chamber; one that asks each instrument watches each apart.
 
     tightened: the bench's stricter limits. alarm: the id of its alarm. timers: in the tally, one for each stage.
@@ -88,7 +89,8 @@ class Cylinder(NamedTuple):
     litres_per_bar: float | None
 
 
-class Keys(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Keys:
     """What the guards read each scan, as "instrument.signal"; of an instrument that is not there, nothing is found."""
 
     temperature: str
@@ -104,7 +106,7 @@ class Keys(NamedTuple):
 
 def _keys(heater: str | None, gas: str | None, stirrer: str | None) -> Keys:
     owners = {"flow": gas, "flow_setpoint": gas, "speed_setpoint": stirrer}
-    return Keys(*(f"{owners.get(signal, heater)}.{signal}" for signal in Keys._fields))
+    return Keys(*(f"{owners.get(signal, heater)}.{signal}" for signal in Keys.__annotations__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,8 +8,8 @@ at least. A steady hold lies within its doubt, and nothing is concluded from it.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from labctl.engine.context import Rig
 from labctl.engine.scan import OBSERVED, Scan, named
@@ -23,7 +23,8 @@ LOOP_K = 20.0
 """Further below its setpoint a loop gives all it has (assumed: more than twice the proportional band of an oven)."""
 
 
-class Keys(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Keys:
     """Of a chamber's tally. at_s: last judged. share: of the output that has reached the chamber (0..1).
 
     change_k: by how much it must have changed in all. deficit_k: of the rise that must have been seen.

@@ -27,10 +27,7 @@ Names = TypeVar("Names")
 
 
 def named(kind: Callable[..., Names], *within: str) -> Callable[[str], Names]:
-    """Names in the tally, made once for each owner: "owner/field", or "owner/within/field", for each field of `kind`.
-
-    kind: a NamedTuple of text.
-    """
+    """Names in the tally, made once for each owner: "owner/field", or "owner/within/field", for `kind`'s fields."""
 
     @cache
     def names(owner: str) -> Names:

@@ -118,3 +118,26 @@ def test_a_fault_that_cannot_be_is_refused_by_name(wrong: dict[str, Any], says: 
 def test_every_layer_has_faults_and_every_fault_a_line_of_help() -> None:
     assert {kind.layer for kind in KINDS.values()} == set(LAYERS)
     assert all(kind.help for kind in KINDS.values())
+
+
+@pytest.mark.parametrize("lost_s", [(1.0, 3.0), (1.0, 8.0), (3.0, 4.0), (3.0, 8.0)])
+def test_a_wire_that_loses_what_is_said_loses_it_whatever_is_at_its_end(lost_s: tuple[float, float]) -> None:
+    """The cables are in each other's place from 2 s to 6 s."""
+    there = twin()
+    seats = there.seats["nitrogen"], there.seats["furnace"]
+    before = [seat.session for seat in seats]
+    there.faults.schedule(
+        [
+            {
+                "instrument": "nitrogen",
+                "kind": "swapped",
+                "parameters": {"with": "furnace"},
+                "at_s": 2,
+                "for_s": 4,
+            },
+            {"instrument": "nitrogen", "kind": "drop", "at_s": lost_s[0], "for_s": lost_s[1] - lost_s[0]},
+        ]
+    )
+    answered = [bool(seats[0].feed(ASK if 2 <= t < 6 else b"A\r", t + 0.5)) for t in range(10)]
+    assert answered == [not lost_s[0] <= t < lost_s[1] for t in range(10)]
+    assert [seat.session for seat in seats] == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from labctl.engine.context import Rig, Watch
@@ -92,7 +93,8 @@ def _stepped_to(scan: Scan, rig: Rig, lease: Lease) -> float | None:
     return scan.tally.get(names.sent_c)
 
 
-class _Names(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Names:
     """In the tally and the image, made once. answered_s: when the heater was last known to follow labctl."""
 
     sent_c: str

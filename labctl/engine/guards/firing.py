@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 from labctl.engine.context import Context, Rig, Watch
 from labctl.engine.guards.frame import HOLD, Guard, Seen, Stage
@@ -19,7 +19,8 @@ NEARER = 0.9
 """Of the lag at first: a heater that has come so near follows, slowly (assumed)."""
 
 
-class _Names(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Names:
     """In the tally, made once."""
 
     lag_k: str
@@ -28,7 +29,8 @@ class _Names(NamedTuple):
     full_s: str
 
 
-class _Fired(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Fired:
     """Of one run in one chamber."""
 
     fired_s: str
@@ -37,7 +39,7 @@ class _Fired(NamedTuple):
 
 @cache
 def _of_run(run: str, chamber: str) -> _Fired:
-    return _Fired(*(f"{run}/{chamber}/{name}" for name in _Fired._fields))
+    return _Fired(*(f"{run}/{chamber}/{name}" for name in _Fired.__annotations__))
 
 
 _names = named(_Names, "firing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ class _Memory(NamedTuple):
     change_k: str
 
 
-class _Names(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Names:
     """In the tally, made once. apart_k: by how much thermometers that disagree did when both were last read."""
 
     apart_k: str

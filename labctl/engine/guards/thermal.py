@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import ALARM, TRIP, Guard, Seen, Stage
@@ -13,7 +13,8 @@ from labctl.model.limits import limit
 from labctl.model.readings import BAD, NOT_READY
 
 
-class _Names(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Names:
     """In the tally, made once. off: owner of what `stuck_heater` remembers since demand was off."""
 
     ceiling_c: str

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl_simulators.faults.fault import Kind, Target, Undo
+from labctl_simulators.faults.wire import swap
 from labctl_simulators.physics.services import CONTACTS, Services
 
 MODULE = ("io_module",)
@@ -63,15 +64,15 @@ def _swapped(target: Target) -> Undo:
     if there not in seats:
         raise ValueError(f"there is no instrument {there!r} to swap with")
 
-    def swap() -> None:
-        seats[here].session, seats[there].session = seats[there].session, seats[here].session
+    def change_places() -> None:
+        swap(seats[here], seats[there])
         for name in (here, there):
             if name in target.twin.links:
                 target.twin.links[name].drop()
 
-    swap()
+    change_places()
     target.hit(f"in the place of {there}")
-    return swap
+    return change_places
 
 
 AROUND: Mapping[str, Kind] = {

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from labctl_simulators.devices.api import Replies, Session
 from labctl_simulators.faults.fault import Kind, Layer, Target, Undo
 from labctl_simulators.wire.modbus_rtu import with_crc
+
+if TYPE_CHECKING:
+    from labctl_simulators.twin import PlantSession
 
 Feed = Callable[[bytes], Replies]
 
@@ -62,6 +65,12 @@ class SpoiltSession:
 
 def _feed(session: Session, now_s: float, request: bytes) -> Replies:
     return session.feed(request, now_s)
+
+
+def swap(one: PlantSession, other: PlantSession) -> None:
+    """Exchange what answers on two wires; their faults stay on them."""
+    ends = [seat.session if isinstance(seat.session, SpoiltSession) else seat for seat in (one, other)]
+    ends[0].session, ends[1].session = ends[1].session, ends[0].session
 
 
 def spoil(target: Target, change: Change) -> Undo:
