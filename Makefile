@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 # The first interpreter that runs, is new enough and can make an environment. A distribution's own comes first: those
-# are built with profile-guided optimisation, which a version manager leaves out, and take a fifth less time for a run.
+# are built with profile-guided optimisation, which a version manager leaves out, and take a sixth less time for a run.
 PYTHON ?= $(or $(shell for p in /usr/bin/python3.11 python3.11 python3; do \
 	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; \
 	done),python3.11)
