@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from labctl.errors import CommunicationError, InstrumentError, NotDoneError, RefusedError
-from labctl.model.readings import BAD, GOOD, NOT_READY, SILENT, Quality, Reading, Signal, reading
+from labctl.model.readings import BAD, GOOD, NOT_READY, SILENT, Quality, Reading, Signal
 
 __all__ = [
     "BAD",
@@ -39,7 +39,6 @@ __all__ = [
     "RefusedError",
     "Signal",
     "Unverified",
-    "reading",
 ]
 
 DRIVER_API = 1

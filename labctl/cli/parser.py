@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from labctl.cli.table import COMMANDS
@@ -28,17 +29,6 @@ first steps:
   labctl demo                                 a whole synthesis, simulated, in seconds
   labctl plan 3dp-nvp-c                       what it would take
   labctl run 3dp-nvp-c --simulate --seed 7    the same on your terms"""
-
-
-def _width() -> int:
-    """Columns of the terminal, as `shutil` finds them: it would bring three codecs along."""
-    try:
-        return int(os.environ["COLUMNS"]) or 80
-    except (KeyError, ValueError):
-        try:
-            return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
-        except (AttributeError, ValueError, OSError):
-            return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -125,7 +115,7 @@ class Version(argparse.Action):
 def build() -> RootParser:
     """The whole parser. Parsed arguments carry `handler` ("module:function") and `parser` (of the verb)."""
     # argparse makes one for every argument; how wide it may be is asked once
-    plain = partial(argparse.RawDescriptionHelpFormatter, width=_width() - 2)
+    plain = partial(argparse.RawDescriptionHelpFormatter, width=get_terminal_size().columns - 2)
     root = RootParser(
         prog="labctl",
         usage="labctl COMMAND [options]",
@@ -136,11 +126,11 @@ def build() -> RootParser:
     )
     root.add_argument("--version", nargs=0, action=Version, help="print the version and exit")
     root.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    _add(root, COMMANDS, plain)
+    _add(root, COMMANDS)
     return root
 
 
-def _add(parent: Parser, commands: Sequence[Command], plain: Callable[..., argparse.HelpFormatter]) -> None:
+def _add(parent: Parser, commands: Sequence[Command]) -> None:
     verbs = parent.add_subparsers(
         prog=parent.prog,
         metavar="COMMAND",
@@ -156,14 +146,14 @@ def _add(parent: Parser, commands: Sequence[Command], plain: Callable[..., argpa
             help=command.help,
             description=command.help[0].upper() + command.help[1:] + ".",
             epilog=f"examples:{examples}" if examples else None,
-            formatter_class=plain,
+            formatter_class=parent.formatter_class,
             allow_abbrev=False,
         )
         parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         for option in command.options:
             parser.add_argument(*option.flags, **option.settings)
         if command.commands:
-            _add(parser, command.commands, plain)
+            _add(parser, command.commands)
         else:
             parser.set_defaults(handler=command.handler, parser=parser)
 

@@ -47,17 +47,10 @@ class Facts:
     digit_k: float = 0.1
 
 
-class Pulse(NamedTuple):
-    """The reading by which an instrument shows that it lives, and how old it may be."""
+class Source(NamedTuple):
+    """A reading of an instrument, and how old it may be in s."""
 
     instrument: str
-    key: str
-    max_age_s: float
-
-
-class Source(NamedTuple):
-    """Where a number comes from: a reading, and how old it may be in s."""
-
     key: str
     max_age_s: float
 
@@ -67,14 +60,14 @@ class Watch:
     """A guard on a chamber; one that asks each instrument watches each apart.
 
     tightened: the bench's stricter limits. alarm: the id of its alarm. timers: in the tally, one for each stage.
-    pulse: of the instrument that it asks, if it asks one.
+    pulse: by which the instrument that it asks shows that it lives, if it asks one.
     """
 
     guard: str
     tightened: Mapping[str, float]
     alarm: str
     timers: tuple[str, str, str]
-    pulse: Pulse | None = None
+    pulse: Source | None = None
 
 
 class Cylinder(NamedTuple):
@@ -248,10 +241,11 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
     modules = {n: bench.instruments[n] for n, _ in io.values() if n not in members}
     max_age_s = {n: 2.5 * max(scan_s, i.every_s) for n, i in (members | modules).items()}
 
-    def source(instrument: str | None, signal: str) -> Source | None:
-        return Source(f"{instrument}.{signal}", max_age_s[instrument]) if instrument else None
+    def source(instrument: str, signal: str) -> Source:
+        return Source(instrument, f"{instrument}.{signal}", max_age_s[instrument])
 
-    pulses = [Pulse(n, f"{n}.{PULSE[i.provides[0]]}", max_age_s[n]) for n, i in members.items()]
+    pulses = [source(n, PULSE[i.provides[0]]) for n, i in members.items()]
+    gas, analyser = first("gas_flow"), first("oxygen")
     return Rig(
         name=name,
         kind=chamber.kind,
@@ -262,11 +256,11 @@ def _rig(name: str, chamber: Chamber, bench: Bench, facts: Mapping[str, Facts], 
         lease_s=fact.lease_s,
         thermometers=thermometers,
         temperatures=tuple(f"{t}.temperature" for t in thermometers),
-        keys=_keys(heater, first("gas_flow"), first("hotplate_stirrer")),
-        gas=first("gas_flow"),
-        flow=source(first("gas_flow"), "flow"),
-        analyser=first("oxygen"),
-        oxygen=source(first("oxygen"), "oxygen"),
+        keys=_keys(heater, gas, first("hotplate_stirrer")),
+        gas=gas,
+        flow=source(gas, "flow") if gas else None,
+        analyser=analyser,
+        oxygen=source(analyser, "oxygen") if analyser else None,
         cycler=first("cycler"),
         stirrer=first("hotplate_stirrer"),
         pump=first("syringe_pump"),
@@ -296,7 +290,7 @@ def _io_signal(key: str) -> tuple[str, str]:
 
 
 def _watches(
-    chamber: str, declared: Mapping[str, Mapping[str, float]], pulses: Iterable[Pulse]
+    chamber: str, declared: Mapping[str, Mapping[str, float]], pulses: Iterable[Source]
 ) -> Iterator[Watch]:
     for guard in GUARD_NAMES:
         if guard not in declared:

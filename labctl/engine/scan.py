@@ -16,7 +16,7 @@ from labctl.engine.evolve import evolve
 from labctl.engine.state import BenchState, RunState, StepState
 from labctl.model.commands import Command
 from labctl.model.events import BENCH_STREAM, Event
-from labctl.model.readings import Image
+from labctl.model.readings import Image, good
 
 ENERGISING = frozenset({"heat", "source", "stir", "renew"})
 OBSERVED = 2.5
@@ -82,13 +82,7 @@ class Scan:
 
     def value(self, source: Source | None) -> float | None:
         """As `good`, of what is asked for every scan."""
-        if source is None:
-            return None
-        reading = self.image.get(source[0])
-        if reading is None:
-            return None
-        value, _, quality, t_s = reading
-        return None if quality or self.now - t_s > source[1] else value
+        return None if source is None else good(self.image.get(source.key), self.now, source.max_age_s)
 
     def told(self, rig: Rig, what: str) -> float | None:
         """What a chamber's I/O module tells of a protective signal, if that is wired and good, else None."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import IntEnum
-from functools import partial
 from typing import NamedTuple
 
 
@@ -39,10 +37,6 @@ class Reading(NamedTuple):
     unit: str
     quality: Quality
     t_s: float
-
-
-reading: Callable[[tuple[float | None, str, Quality, float]], Reading] = partial(tuple.__new__, Reading)
-"""A reading of its four parts; a named tuple's own constructor takes twice as long, and a night takes a million."""
 
 
 class Signal(NamedTuple):

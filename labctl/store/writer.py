@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from math import isnan
 from operator import itemgetter
 from pathlib import Path
 from struct import Struct
@@ -48,9 +47,6 @@ from labctl.store.schema import (
     telemetry_statements,
     transaction,
 )
-
-_FROM_ZERO: Callable[[Any], Any] = (0.0).__add__
-"""0.0 + value, of a missing one `NotImplemented`, which nothing adds to."""
 
 Utc = int | Callable[[float], int]
 """Unix time in ms, or how to get it from bench time in s."""
@@ -328,7 +324,8 @@ class Store:
                     )
                 newest = mono_ms
                 utc_ms = utc(mono_s)
-                values = _as_kept(pick(measured))
+                # -0.0 and NaN become what SQLite would give back: 0.0 and NULL.
+                values = [NO_VALUE if v is None or v != v else v + 0.0 for v in pick(measured)]
                 try:
                     ages = pack_ages(*ages_ms)
                 except StructError:
@@ -378,17 +375,6 @@ class Store:
                 f"{self._where}: its newest rows are not as sealed: it was changed from outside, or "
                 "the disk lost something. Nothing is resumed from it; keep a copy and run `labctl audit`"
             )
-
-
-def _as_kept(measured: Sequence[float | None]) -> list[float]:
-    """-0.0 and NaN become what SQLite would give back: 0.0 and NULL."""
-    values = [*map(_FROM_ZERO, measured)]
-    try:
-        if not isnan(sum(values)):  # nearly always: each is there, and a number
-            return values
-    except TypeError:
-        pass
-    return [NO_VALUE if v is None or v != v else v + 0.0 for v in measured]
 
 
 def _put_document(connection: sqlite3.Connection, kind: str, text: str) -> str:

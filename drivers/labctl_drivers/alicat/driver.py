@@ -23,7 +23,6 @@ from labctl.bench.api import (
     Reading,
     RefusedError,
     Unverified,
-    reading,
 )
 from labctl_drivers.alicat.frame import FLOW_SCCM, SIGNALS, Frame, FrameReader, parse_layout, shown_layout
 from labctl_drivers.lines import AsciiLine
@@ -217,10 +216,10 @@ class Alicat(Driver):
         now = self._now()
         flow, setpoint, pressure, temperature = frame[:4]
         return (
-            reading((flow[0], "sccm", flow[1], now)),
-            reading((setpoint[0], "sccm", setpoint[1], now)),
-            reading((pressure[0], "bar", pressure[1], now)),
-            reading((temperature[0], "degC", temperature[1], now)),
+            Reading(flow[0], "sccm", flow[1], now),
+            Reading(setpoint[0], "sccm", setpoint[1], now),
+            Reading(pressure[0], "bar", pressure[1], now),
+            Reading(temperature[0], "degC", temperature[1], now),
         )
 
     def execute(self, verb: str, args: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from labctl.bench.api import (
     Reading,
     RefusedError,
     Signal,
-    reading,
 )
 from labctl_drivers.eurotherm import programs
 from labctl_drivers.eurotherm.profiles import (
@@ -170,14 +169,14 @@ class Eurotherm(Driver):
             return self.silent()
         now = self.line.clock.now()
         return (
-            reading((temperature, "degC", BAD if bad else GOOD, now)),
-            reading((target, "degC", GOOD, now)),
-            reading((working, "degC", GOOD, now)),
-            reading((output, "%", GOOD, now)),
-            reading((1.0 if broken else 0.0, "1", GOOD, now)),
-            reading((1.0 if remote_fail else 0.0, "1", GOOD, now)),
-            reading((1.0 if manual else 0.0, "1", GOOD, now)),
-            reading((float(self.renewals), "1", GOOD, now)),
+            Reading(temperature, "degC", BAD if bad else GOOD, now),
+            Reading(target, "degC", GOOD, now),
+            Reading(working, "degC", GOOD, now),
+            Reading(output, "%", GOOD, now),
+            Reading(1.0 if broken else 0.0, "1", GOOD, now),
+            Reading(1.0 if remote_fail else 0.0, "1", GOOD, now),
+            Reading(1.0 if manual else 0.0, "1", GOOD, now),
+            Reading(float(self.renewals), "1", GOOD, now),
         )
 
     def execute(self, verb: str, args: Mapping[str, Any]) -> dict[str, Any]:

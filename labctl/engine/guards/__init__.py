@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards import (
@@ -22,9 +21,8 @@ from labctl.engine.guards import (
     room,
     thermal,
 )
-from labctl.engine.guards.frame import Guard, Seen, judge, rest
+from labctl.engine.guards.frame import Guard, judge, rest
 from labctl.engine.scan import Scan
-from labctl.engine.state import ChamberState
 from labctl.model.limits import GUARD_NAMES
 
 _KNOWN = [
@@ -42,31 +40,22 @@ GUARDS: Mapping[str, Guard] = {
 """In the order in which they are asked: of two guards on one cause the graver comes first."""
 
 
-class _Asked(NamedTuple):
-    """A guard of a chamber, and what is needed of it every scan."""
-
-    sees: Callable[[Scan, Rig, ChamberState, Watch], Seen | None]
-    watch: Watch
-    alarm: str
-    guard: Guard
-
-
 @lru_cache(256)
-def _asked(rig: Rig, idle: bool) -> tuple[_Asked, ...]:
+def _asked(rig: Rig, idle: bool) -> tuple[tuple[Guard, Watch], ...]:
     """Every guard of a chamber; those alone that are always asked while it is idle."""
     known = ((GUARDS[one.guard], one) for one in rig.watches)
-    return tuple(_Asked(g.sees, one, one.alarm, g) for g, one in known if g.always or not idle)
+    return tuple((guard, one) for guard, one in known if guard.always or not idle)
 
 
 def watch(scan: Scan, rig: Rig, *, idle: bool = False) -> None:
     """Ask each of them once."""
     chamber, tally = scan.state.chambers[rig.name], scan.tally
-    for sees, one, alarm, guard in _asked(rig, idle):
-        seen = sees(scan, rig, chamber, one)
+    for guard, one in _asked(rig, idle):
+        seen = guard.sees(scan, rig, chamber, one)
         if seen is not None:
             judge(scan, rig, guard, one, seen)
             chamber = scan.state.chambers[rig.name]
-        elif alarm in tally:
+        elif one.alarm in tally:
             rest(scan, rig, guard, one)
 
 

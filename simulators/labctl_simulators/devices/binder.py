@@ -82,15 +82,15 @@ class BinderMb1:
 
     def tick(self, now_s: float) -> None:
         """One pass of limiter and control loop."""
-        last_s, self._last_s = self._last_s, now_s
+        dt = 1.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
         sensed = self.sensor() if self.sensor else None
         if sensed is not None and sensed > HIGHEST_C + LIMITER_ABOVE_K:
             self.tripped = True
         if sensed is None or self.tripped or self.mode == IDLE:
             self.duty = self._integral_k = 0.0
         else:
-            wanted_c = self.manual_c if self.mode == MANUAL else self.basic_c
-            self.duty = self._control(wanted_c - sensed, 1.0 if last_s is None else now_s - last_s)
+            self.duty = self._control(self.setpoint_c - sensed, dt)
         if self.oven is not None:
             self.oven.duty = self.duty
 

@@ -35,20 +35,9 @@ class ConvectionOven:
     wall_c: float = field(init=False)
     load_c: float = field(init=False)
     _resting: bool = field(default=True, init=False)
-    _exchange: tuple[float, float, float, float, float, float, float, float] = field(init=False)
 
     def __post_init__(self) -> None:
         self.air_c = self.wall_c = self.load_c = self.ambient_c
-        self._exchange = (
-            self.air_wall_w_per_k,
-            self.air_load_w_per_k,
-            self.leak_w_per_k,
-            self.door_w_per_k,
-            self.wall_ambient_w_per_k,
-            self.air_j_per_k,
-            self.wall_j_per_k,
-            self.load_j_per_k,
-        )
 
     @property
     def resting(self) -> bool:
@@ -71,14 +60,14 @@ class ConvectionOven:
             return
         duty = 0.0 if duty < 0.0 else 1.0 if duty > 1.0 else duty
         self.heater_w = power = duty * self.full_power_w
-        g_wall, g_load, g_leak, g_door, g_room, air_capacity, wall_capacity, load_capacity = self._exchange
-        if self.door_open:
-            g_leak += g_door
         air, wall, load = self.air_c, self.wall_c, self.load_c
-        to_wall, to_load = g_wall * (air - wall), g_load * (air - load)
-        self.air_c = air + dt * (power - to_wall - to_load - g_leak * (air - ambient_c)) / air_capacity
-        self.wall_c = wall + dt * (to_wall - g_room * (wall - ambient_c)) / wall_capacity
-        self.load_c = load + dt * to_load / load_capacity
+        to_wall = self.air_wall_w_per_k * (air - wall)
+        to_load = self.air_load_w_per_k * (air - load)
+        leak = self.leak_w_per_k + self.door_w_per_k if self.door_open else self.leak_w_per_k
+        self.air_c = air + dt * (power - to_wall - to_load - leak * (air - ambient_c)) / self.air_j_per_k
+        to_room = self.wall_ambient_w_per_k * (wall - ambient_c)
+        self.wall_c = wall + dt * (to_wall - to_room) / self.wall_j_per_k
+        self.load_c = load + dt * to_load / self.load_j_per_k
         self._resting = (
             duty == 0.0
             and -_REST_K < self.wall_c - ambient_c < _REST_K

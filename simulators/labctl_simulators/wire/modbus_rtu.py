@@ -210,18 +210,16 @@ def _table() -> tuple[int, ...]:
     return tuple(table)
 
 
-_OF_BYTE = _table()
-_OF_WORD = [
-    _OF_BYTE[_OF_BYTE[word & 0xFF] & 0xFF ^ word >> 8] ^ _OF_BYTE[word & 0xFF] >> 8 for word in range(65536)
-]
+_CRC = _table()
 
 
 def crc16(data: bytes) -> int:
-    """CRC-16/MODBUS; its low byte is sent first. Two bytes at a time: they take the place of the whole remainder."""
-    crc, table = 0xFFFF, _OF_WORD
-    for word in struct.unpack_from(f"<{len(data) >> 1}H", data):
-        crc = table[crc ^ word]
-    return crc >> 8 ^ _OF_BYTE[crc & 0xFF ^ data[-1]] if len(data) & 1 else crc
+    """CRC-16/MODBUS; its low byte is sent first."""
+    crc = 0xFFFF
+    table = _CRC
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    return crc
 
 
 @lru_cache(4096)
