@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -115,11 +116,14 @@ class EnteredValue:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was taken of a reagent in all: `wanted` and `taken` in `unit` (g or mL), and what is known of its bottle."""
+    """What was taken of a reagent in all: `wanted` and `taken` in `unit` (g or mL), and what is known of its bottles.
+
+    lots: how much of each lot; "" where nobody told it.
+    """
 
     step: str
     reagent: str
-    lot: str
+    lots: Mapping[str, float]
     purity_wt_pct: float | None
     wanted: float
     taken: float

@@ -169,15 +169,30 @@ def entered_values(record: Record) -> tuple[EnteredValue, ...]:
 def reagents_taken(record: Record) -> tuple[Taken, ...]:
     """What was weighed and dispensed, each portion with what was topped up later, in the order of the first."""
     newest = {event.data["of"]: event for event in record.of("taken")}
-    facts = ("reagent", "lot", "purity_wt_pct", "wanted", "taken", "unit", "deviation_pct", "tolerance_pct")
+    facts = ("reagent", "purity_wt_pct", "wanted", "taken", "unit", "deviation_pct", "tolerance_pct")
     return tuple(
         Taken(
             step=step,
+            lots=_lots(record, step),
             **{name: event.data[name] for name in (*facts, "verdict", "instrument")},
             at_s=event.t_s - record.start_s,
         )
         for step, event in newest.items()
     )
+
+
+def _lots(record: Record, step: str) -> dict[str, float]:
+    """How much of each lot a portion has, with what topped it up."""
+    lots: dict[str, float] = {}
+    for event in record.of("taken"):
+        data = event.data
+        if data["of"] != step:
+            continue
+        if data["read"] == data["taken"]:
+            lots = {}  # nothing was there before
+        for lot, amount in data.get("lots", {data.get("lot", ""): data["read"]}).items():
+            lots[lot] = round(lots.get(lot, 0.0) + amount, 6)
+    return lots
 
 
 def remarks(record: Record) -> tuple[Remark, ...]:

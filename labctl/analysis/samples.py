@@ -260,17 +260,18 @@ class _Maker:
         yield from self._made.values()
 
     def _bottles(self) -> Iterator[Share]:
-        """What was taken of each reagent, and the bottle that it came from."""
+        """What was taken of each reagent, and the bottles that it came from."""
         for taken in reagents_taken(self._record):
             step = self._plan.step(taken.step)
             formula = step.portion.formula if isinstance(step, Weigh | Dispense) else ""
-            name = f"{taken.reagent}/{taken.lot}" if taken.lot else f"{self._run}/{taken.reagent}"
-            if name not in self._made:
-                self._made[name] = Sample(
-                    name, "bottle", taken.reagent, formula, taken.lot,
-                    taken.purity_wt_pct, run="" if taken.lot else self._run, at_utc_ms=self._utc_ms,
-                )  # fmt: skip
-            yield Share(name, round(taken.taken, 6), taken.unit)
+            for lot, amount in taken.lots.items():
+                name = f"{taken.reagent}/{lot}" if lot else f"{self._run}/{taken.reagent}"
+                if name not in self._made:
+                    self._made[name] = Sample(
+                        name, "bottle", taken.reagent, formula, lot,
+                        taken.purity_wt_pct, run="" if lot else self._run, at_utc_ms=self._utc_ms,
+                    )  # fmt: skip
+                yield Share(name, amount, taken.unit)
 
     def _moved(self, step: Manual, sample: str | None, formula: str) -> None:
         self._put("boat" if step.into in self._tubes else "gel", sample, formula=formula)

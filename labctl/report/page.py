@@ -7,7 +7,7 @@ from datetime import datetime
 from html import escape
 from itertools import groupby
 
-from labctl.analysis.model import Analysis, Row, StepRecord
+from labctl.analysis.model import Analysis, Row, StepRecord, Taken
 from labctl.model.events import clock
 from labctl.report.charts import ORDER, panels, time_unit
 from labctl.report.numbers import duration, formula, name_of, number, quantity
@@ -284,7 +284,7 @@ def taken(a: Analysis) -> str:
     rows = [
         (
             clock(t.at_s),
-            escape(t.reagent) + (f" <small>lot {escape(t.lot)}</small>" if t.lot else ""),
+            escape(t.reagent) + _of_lots(t),
             "" if t.purity_wt_pct is None else quantity(t.purity_wt_pct, "wt%"),
             f"{t.wanted:.4f} {t.unit}",
             f"{t.taken:.4f} {t.unit}",
@@ -295,6 +295,13 @@ def taken(a: Analysis) -> str:
     ]
     heads = ("Hours", "Reagent", "Purity", "Wanted", "Taken", "Off by", "Read by")
     return _section("Weighed and dispensed", _table(heads, rows, "plain")) if rows else ""
+
+
+def _of_lots(t: Taken) -> str:
+    """Of which bottles; how much of each where there were several."""
+    told = [(escape(lot), f"{amount:.4f} {t.unit}") for lot, amount in t.lots.items() if lot]
+    several = len(t.lots) > 1
+    return "".join(f" <small>lot {lot}{f', {amount}' if several else ''}</small>" for lot, amount in told)
 
 
 def identity(a: Analysis) -> str:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from labctl.analysis.record import Record
 from labctl.analysis.samples import Register, Sample, Share, samples_of
 from labctl.model.events import Event
-from labctl.protocol.plan import AnyStep, Entry, Heat, Manual, Measure, Plan, Product, Segment, Stir, Unload
+from labctl.protocol.plan import (
+    AnyStep,
+    Entry,
+    Heat,
+    Manual,
+    Measure,
+    Plan,
+    Portion,
+    Product,
+    Segment,
+    Stir,
+    Unload,
+    Weigh,
+)
 from labctl.store.reader import Run
 
 
@@ -98,6 +112,24 @@ def test_several_samples_come_from_one_and_keep_apart() -> None:
         assert made[f"r/powder.{name}"].parents == (Share(f"r/boat.{name}"),)
     assert [r.value for r in made["r/powder.a"].results] == [0.93]
     assert made["r/powder.b"].results == ()
+
+
+def test_a_portion_of_two_lots_came_from_two_bottles() -> None:
+    portion = Portion(reagent="V2O5", formula="V2O5", unit="g", amount=1.0, tolerance_pct=1.0)
+    made = record(Weigh(id="vanadium", chamber="pan", balance="b", portion=portion), stir())
+    facts = {"of": "vanadium", "reagent": "V2O5", "unit": "g", "wanted": 1.0, "deviation_pct": 0.0}
+    facts |= {"tolerance_pct": 1.0, "verdict": "ok", "instrument": "b", "purity_wt_pct": 99.6}
+    weighed = [
+        Event("r", "taken", facts | {"read": 0.5, "taken": 0.5, "lots": {"spilt": 0.5}}, 1.0),
+        Event("r", "taken", facts | {"read": 0.9, "taken": 0.9, "lots": {"A": 0.6, "B": 0.3}}, 2.0),
+        Event("r", "taken", facts | {"read": 0.1, "taken": 1.0, "lot": "A"}, 3.0),
+    ]
+    samples = found(replace(made, events=(*weighed, *made.events)))
+    assert [(s.id, s.lot) for s in samples.values() if s.kind == "bottle"] == [
+        ("V2O5/A", "A"),
+        ("V2O5/B", "B"),
+    ]
+    assert samples["r/solution"].parents == (Share("V2O5/A", 0.7, "g"), Share("V2O5/B", 0.3, "g"))
 
 
 def test_of_steps_that_never_ended_there_is_nothing() -> None:

@@ -84,7 +84,9 @@ def weigh(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig) ->
 
 def _ask_vessel(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig, of: str) -> None:
     portion = _portion(scan, run, of)
-    scan.phase(run, state, "vessel", of=of, tare_g=None, keep=False, lot=run.taken.get(of, {}).get("lot", ""))
+    known = [*run.taken.get(of, {}).get("lots", ())]
+    lot = known[0] if len(known) == 1 else ""
+    scan.phase(run, state, "vessel", of=of, tare_g=None, keep=False, lot=lot, lots={})
     do = f"Put an empty, dry vessel for {portion.reagent} on {step.balance} and close its doors; labctl tares it"
     ask(scan, run, step.id, "weigh", do, more={"pan": rig.name, "put_g": None})
 
@@ -111,24 +113,37 @@ def _judge(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig, n
     of = state.data["of"]
     portion, before = _portion(scan, run, of), _before(run, of)
     said = Weighing(portion.reagent, wanted(run, portion), before + net_g, "g", portion.tolerance_pct)
-    tries = state.data["tries"] + 1
+    lots, tries = _by_lot(state, portion, net_g), state.data["tries"] + 1
     if said.verdict == "ok" or (said.verdict == "over" and state.data.get("keep")):
-        _take(scan, run, of, portion, said, net_g, step.balance, state.data.get("lot"))
+        _take(scan, run, of, portion, said, net_g, step.balance, lots)
         _go_on(scan, run, state, step, rig)
     elif tries >= TRIES:
         reason = f"{step.id}: {portion.reagent} is {said.deviation_pct:+.1f} % off after {tries} tries"
         procedure.fault(scan, run.run_id, reason, hold="maintain")
     elif said.verdict == "short":
-        _ask_for(scan, run, state, step, rig, net_g, tries=tries)
+        _ask_for(scan, run, state, step, rig, net_g, tries=tries, lots=lots)
     else:
         excess = said.read - said.wanted
-        scan.phase(run, state, "over", tries=tries)
+        scan.phase(run, state, "over", tries=tries, lots=lots)
         do = (
             f"{excess:.4f} g too much of {portion.reagent} ({said.deviation_pct:+.1f} %): take it out and say "
             "keep=0, or keep=1 to keep it, and the rest of the batch follows"
         )
         more = {"pan": rig.name, "put_g": round(-excess, 6)}
         ask(scan, run, step.id, "weigh", do, enter=(KEEP,), more=more)
+
+
+def _by_lot(state: StepState, portion: Portion, net_g: float) -> dict[str, float]:
+    """What is in the vessel, g of each lot: what came since the last reading is of the lot that was told last.
+
+    What was taken out again was of all in proportion.
+    """
+    lots: dict[str, float] = dict(state.data.get("lots", {}))
+    before_g = sum(lots.values())
+    if net_g < before_g:
+        return {lot: round(grams * net_g / before_g, 6) for lot, grams in lots.items()}
+    lot = state.data.get("lot") or portion.lot
+    return lots | {lot: round(lots.get(lot, 0.0) + net_g - before_g, 6)}
 
 
 def _go_on(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig) -> None:
@@ -141,7 +156,7 @@ def _go_on(scan: Scan, run: RunState, state: StepState, step: Weigh, rig: Rig) -
         return
     mine = run.taken[step.id]
     told = {t["reagent"]: round(_lag(run, t).missing, 4) for t in behind}
-    kept = {key: mine[key] for key in ("reagent", "unit", "wanted", "taken", "deviation_pct", "lot")}
+    kept = {key: mine[key] for key in ("reagent", "unit", "wanted", "taken", "deviation_pct", "lots")}
     scan.finish(run, state, **kept, scale=scale(run), lags_ml=told)
 
 
@@ -158,15 +173,15 @@ def _take(
     said: Weighing,
     read: float,
     instrument: str,
-    lot: str | None = None,
+    lots: dict[str, float],
 ) -> None:
-    """What was taken of a reagent goes to the record, with what is known of its bottle. lot: as a person told it."""
+    """What was taken of a reagent goes to the record, with what is known of its bottles. lots: how much of each."""
     data: dict[str, Any] = {"of": of, "reagent": portion.reagent, "formula": portion.formula}
     data |= {"unit": portion.unit, "planned": portion.amount, "wanted": round(said.wanted, 6)}
     data |= {"read": round(read, 6), "taken": round(said.read, 6), "instrument": instrument}
     data |= {"deviation_pct": round(said.deviation_pct, 4), "tolerance_pct": portion.tolerance_pct}
     data |= {"verdict": said.verdict, "follows": portion.follows, "precursor": portion.precursor}
-    data |= {"purity_wt_pct": portion.purity_wt_pct, "lot": lot or portion.lot}
+    data |= {"purity_wt_pct": portion.purity_wt_pct, "lots": lots}
     scan.emit("taken", data, run.run_id)
 
 
@@ -292,8 +307,9 @@ def _poured(scan: Scan, run: RunState, state: StepState, step: Dispense) -> None
     target, counted = wanted(run, portion), scan.tally.get(_counter(run, step), 0.0)
     poured = min(state.data["before_ml"] + counted, state.data["before_ml"] + state.data["asked_ml"])
     said = Weighing(portion.reagent, target, poured, "mL", portion.tolerance_pct)
-    _take(scan, run, step.id, portion, said, poured, step.pump)
-    scan.finish(run, state, reagent=portion.reagent, unit="mL", wanted=target, taken=poured, lot=portion.lot)
+    lots = {portion.lot: round(poured, 6)}
+    _take(scan, run, step.id, portion, said, poured, step.pump, lots)
+    scan.finish(run, state, reagent=portion.reagent, unit="mL", wanted=target, taken=poured, lots=lots)
 
 
 def _counter(run: RunState, step: Dispense) -> str:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from labctl.engine.state import StepState
 from labctl.engine.steps.people import refusal
+from labctl.engine.steps.weighing import _by_lot
 from labctl.errors import ValidationError
 from labctl.protocol.batch import batch
 from labctl.protocol.cookbook import find_recipe
+from labctl.protocol.plan import Portion
 from labctl.testing.bench import BenchInTest
 from labctl_simulators.physics.pan import WeighingPan
 
@@ -67,7 +70,8 @@ def test_a_reagent_is_weighed_net_of_its_vessel_as_the_recipe_has_it() -> None:
         said = taken(bench)["carbonate"]
         assert (said["wanted"], said["unit"], said["verdict"]) == (pytest.approx(0.3488, abs=5e-5), "g", "ok")
         assert said["taken"] == pytest.approx(pan(bench).load_g - 18.4321, abs=5e-4)
-        assert (said["lot"], said["purity_wt_pct"], said["formula"]) == ("L-77", 100.0, "Na2CO3")
+        assert said["lots"] == {"L-77": said["taken"]}
+        assert (said["purity_wt_pct"], said["formula"]) == (100.0, "Na2CO3")
         vessel, add = prompts(bench)
         assert vessel.startswith("Put an empty, dry vessel for Na2CO3 on balance")
         assert add.startswith("Put 0.3488 g of Na2CO3 lot L-77 into the vessel: 0.3453 to 0.3523 g")
@@ -94,13 +98,25 @@ def test_the_lot_of_a_bottle_is_what_the_person_says_who_weighs_from_it() -> Non
         bench.twin.faults.clear()
         assert bench.finish() == "COMPLETE"
         assert [e.data["lot"] for e in bench.events if e.kind == "answered" and "lot" in e.data] == ["MK-1"]
-        assert {step: data["lot"] for step, data in taken(bench).items()} == {
-            "carbonate": "MK-1",
-            "vanadium": "",
+        assert {step: [*data["lots"]] for step, data in taken(bench).items()} == {
+            "carbonate": ["MK-1"],
+            "vanadium": [""],
         }
         assert "of Na2CO3 lot MK-1 into the vessel" in prompts(bench)[2]
         assert bench.run is not None
-        assert bench.run.done["carbonate"]["lot"] == "MK-1"
+        assert [*bench.run.done["carbonate"]["lots"]] == ["MK-1"]
+
+
+def test_each_lot_is_known_by_how_much_of_it_went_in() -> None:
+    with pot(CARBONATE) as bench, told_lots(bench, "MK-1", "MK-2"):
+        fault(bench, "balance", "hand_slips", percent=-10.0)
+        bench.until(lambda: len(prompts(bench)) == 3)
+        bench.twin.faults.clear()
+        assert bench.finish() == "COMPLETE"
+        said = taken(bench)["carbonate"]
+        assert said["lots"]["MK-1"] == pytest.approx(0.9 * said["taken"], rel=0.01)
+        assert said["lots"]["MK-2"] == pytest.approx(0.1 * said["taken"], rel=0.1)
+        assert sum(said["lots"].values()) == pytest.approx(said["taken"], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +185,27 @@ def test_what_was_weighed_before_and_lags_behind_is_topped_up(monkeypatch: pytes
         assert factors["vanadium"] == pytest.approx(1.04, abs=0.005)
         assert factors["vanadium"] == pytest.approx(factors["carbonate"], rel=0.01)
         assert "Put an empty, dry vessel for V2O5" in prompts(bench)[-2]
+
+
+def test_what_is_topped_up_from_another_bottle_keeps_both_lots(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pot(V2O5, CARBONATE) as bench, told_lots(bench, "V-1", "N-1", "V-2"):
+        monkeypatch.setitem(bench.twin.operator._read, "keep", lambda batch: (1.0, "1", 1.0))
+        bench.until(lambda: "vanadium" in taken(bench))
+        fault(bench, "balance", "hand_slips", percent=4.0)
+        bench.until(lambda: "carbonate" in taken(bench))
+        bench.twin.faults.clear()
+        assert bench.finish() == "COMPLETE"
+        of_vanadium = [e.data for e in bench.events if e.kind == "taken" and e.data["of"] == "vanadium"]
+        assert [[*data["lots"]] for data in of_vanadium] == [["V-1"], ["V-2"]]
+        in_all = sum(grams for data in of_vanadium for grams in data["lots"].values())
+        assert in_all == pytest.approx(of_vanadium[-1]["taken"], abs=1e-5)
+
+
+def test_what_is_taken_out_of_a_vessel_again_was_of_all_its_lots() -> None:
+    portion = Portion(reagent="V2O5", unit="g", amount=1.0, tolerance_pct=1.0)
+    state = StepState("vanadium", "read", 0.0, 0.0, data={"lot": "B", "lots": {"A": 0.9, "B": 0.3}})
+    assert _by_lot(state, portion, 1.0) == {"A": 0.75, "B": 0.25}
+    assert _by_lot(state, portion, 1.3) == {"A": 0.9, "B": 0.4}
 
 
 def test_a_tare_changed_at_the_panel_holds_the_run() -> None:
