@@ -61,11 +61,19 @@ def watch_purge(scan: Scan, rig: Rig) -> None:
         if chamber.purged:
             scan.emit("purge_voided", {"chamber": name, "cause": "tube opened"}, chamber.run)
     oxygen = scan.value(rig.oxygen)
-    if oxygen is not None and oxygen > limit("oxygen_trip") and chamber.purged:
-        scan.tally[washed] = 0.0
-        scan.emit("purge_voided", {"chamber": name, "cause": f"{oxygen:.0f} ppm oxygen"}, chamber.run)
+    if oxygen is not None and oxygen > limit("oxygen_trip"):
+        if chamber.purged:
+            scan.tally[washed] = 0.0
+            scan.emit("purge_voided", {"chamber": name, "cause": f"{oxygen:.0f} ppm oxygen"}, chamber.run)
+        else:  # what flows through a tube that stands open washes nothing out
+            scan.tally[washed] = min(scan.tally.get(washed, 0.0), _washed_at_most_cm3(oxygen, rig))
     clean = oxygen is not None and oxygen < limit("purge_oxygen")
     scan.lasting(clean_s, clean)
+
+
+def _washed_at_most_cm3(oxygen_ppm: float, rig: Rig) -> float:
+    """The gas that has washed a tube at most, if so much oxygen is left of the air's: each volume leaves 1/e."""
+    return rig.volume_cm3 * math.log(max(1.0, AIR_OXYGEN_PPM / oxygen_ppm))
 
 
 def flow_proven(scan: Scan, rig: Rig) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from labctl.model.readings import BAD, NOT_READY, Quality
@@ -36,6 +38,7 @@ def test_eight_volumes_are_needed_however_clean_it_reads() -> None:
 
 def test_without_an_analyser_volumes_alone_prove() -> None:
     hands = washing(analyser=None)
+    hands.values["oxygen.oxygen"] = 500.0
     hands.until(lambda: "purge_proven" in hands.kinds(), 120.0)
 
 
@@ -64,9 +67,24 @@ def test_an_interruption_of_the_flow_makes_the_washing_begin_anew() -> None:
     assert hands.now - since >= 480.0
 
 
+def test_what_flows_through_a_tube_that_stands_open_washes_nothing_out() -> None:
+    hands = washing(flow_sccm=100.0, timeout_s=1e5)
+    hands.values["oxygen.oxygen"] = 1.0
+    hands.go(300.0)
+    hands.values["oxygen.oxygen"] = 209500.0 * math.exp(-2.0)
+    hands.go(1000.0)
+    assert hands.state.tally["tube/washed_cm3"] == pytest.approx(2.0 * 100.0)
+    hands.values["oxygen.oxygen"] = 1.0
+    hands.go(355.0)
+    assert "purge_proven" not in hands.kinds()
+    hands.until(lambda: "purge_proven" in hands.kinds(), 10.0)
+    assert hands.run.done["purge"]["volumes"] == pytest.approx(8.0, abs=0.05)
+
+
 def test_a_scan_that_came_late_washes_no_more_than_was_seen() -> None:
     hands = washing()
     hands.go(10.0)
+    hands.values["oxygen.oxygen"] = 1.0
     washed = hands.state.tally["tube/washed_cm3"]
     hands.scan(10.0)
     assert hands.state.tally["tube/washed_cm3"] - washed == pytest.approx(500.0 * 2.5 / 60.0)
