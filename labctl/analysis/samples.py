@@ -82,6 +82,12 @@ class Register:
         hint = nearest(name, known) or "`labctl samples list` shows all"
         raise UsageError(f"there is no sample {name!r} ({hint})")
 
+    def newest(self) -> Sample:
+        """What was made last. Raises UsageError where there is nothing."""
+        if not self.samples:
+            raise UsageError("there is no sample on this bench yet")
+        return max(reversed(self.samples.values()), key=lambda sample: sample.at_utc_ms)
+
     def children(self, sample: str) -> tuple[Sample, ...]:
         """What was made of it."""
         return tuple(s for s in self.samples.values() if any(p.sample == sample for p in s.parents))

@@ -63,10 +63,8 @@ def tree(arguments: Namespace) -> int:
     """The whole chain of a sample, from the precursors' bottles to the life of the cell."""
     with open_memory(arguments.bench) as reader:
         register = read_register(reader)
-        chain = [
-            (depth, _with_tests(reader, sample))
-            for depth, sample in register.family(register.one(arguments.sample).id)
-        ]
+        of = register.one(arguments.sample) if arguments.sample else register.newest()
+        chain = [(depth, _with_tests(reader, sample)) for depth, sample in register.family(of.id)]
     if arguments.json:
         print_json({"tree": [{"depth": d, **_as_json(register, s)} for d, s in chain]})
         return 0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from labctl.analysis.record import Record
 from labctl.analysis.samples import Register, Sample, Share, samples_of
+from labctl.errors import UsageError
 from labctl.model.events import Event
 from labctl.protocol.plan import (
     AnyStep,
@@ -130,6 +133,13 @@ def test_a_portion_of_two_lots_came_from_two_bottles() -> None:
         ("V2O5/B", "B"),
     ]
     assert samples["r/solution"].parents == (Share("V2O5/A", 0.7, "g"), Share("V2O5/B", 0.3, "g"))
+
+
+def test_what_was_made_last_is_the_newest() -> None:
+    made = found(record(stir(), manual("pour", "oven"), heat("fire", "tube", "inert")))
+    assert Register(made).newest().id == "r/gel"
+    with pytest.raises(UsageError, match="no sample on this bench yet"):
+        Register().newest()
 
 
 def test_of_steps_that_never_ended_there_is_nothing() -> None:

@@ -100,6 +100,7 @@ def test_one_view_shows_the_chain_from_the_bottle_to_the_life_of_the_cell(
     assert any("discharge capacity" in line and "mAh/g" in line for line in lines)
     depths = [node["depth"] for node in told(labctl, bench, "tree", f"{run}/cell")["tree"]]
     assert (depths[0], depths[-1]) == (0, 6)
+    assert told(labctl, bench, "tree") == told(labctl, bench, "tree", f"{run}/cell")
 
 
 def test_the_report_says_what_was_weighed_and_dispensed(bench: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labctl.cli.values import existing_file, mass, reading_of
 from labctl.cli.verbs.parts import (
+    ANY_SAMPLE,
     BENCH,
     BY,
     JSON,
@@ -60,7 +61,7 @@ LOOKING: tuple[Command, ...] = (
                 "tree",
                 "show the chain of a sample, from the precursors' bottles to the life of the cell",
                 "labctl.cli.samples:tree",
-                (SAMPLE, BENCH, JSON),
+                (ANY_SAMPLE, BENCH, JSON),
             ),
             Command(
                 "add",

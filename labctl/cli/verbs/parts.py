@@ -93,6 +93,9 @@ ATTENDED = option(
     help="who stays beside a bench that lacks protective signals; kept in the record",
 )
 SAMPLE = option("sample", metavar="SAMPLE", help="its id or its label, as in `labctl samples list`")
+ANY_SAMPLE = option(
+    "sample", nargs="?", metavar="SAMPLE", help="its id or its label (default: what was made last)"
+)
 NEW_SAMPLE = option("sample", metavar="SAMPLE", help="the id to give it")
 KIND = option("--kind", metavar="KIND", choices=SAMPLE_KINDS, help=f"only those: {', '.join(SAMPLE_KINDS)}")
 LABEL = option("--label", metavar="TEXT", help="what is written on it")
