@@ -222,3 +222,20 @@ def test_two_faults_of_one_kind_leave_nothing_behind_in_whatever_order_they_end(
         assert made_of(twin) == before
         tried += 1
     assert tried
+
+
+@pytest.mark.parametrize("kind", ["contact_open", "opened"])
+def test_a_contact_stays_open_until_whatever_opened_it_is_over(kind: str) -> None:
+    twin = build(spec("small"), None)
+    module = next(name for name, (_, part) in twin.plant.wiring.items() if part == "services")
+    door = {"instrument": module, "kind": "contact_open", "parameters": {"contact": "door"}}
+    again = door if kind == "contact_open" else {"instrument": next(iter(twin.plant.flows)), "kind": kind}
+    twin.faults.schedule([{**door, "at_s": 10.0, "for_s": 20.0}, {**again, "at_s": 15.0, "for_s": 40.0}])
+    tube = twin.plant.chambers["tube"]
+    assert isinstance(tube, Tube)
+    assert tube.services is not None
+    seen = []
+    for at_s in (5.0, 20.0, 40.0, 60.0):
+        twin.advance_to(at_s)
+        seen.append(tube.services.contacts["door"])
+    assert seen == [True, False, False, True]

@@ -23,13 +23,8 @@ def _contact_open(target: Target) -> Undo:
     contacts, name = _services(target).contacts, str(target["contact"])
     if name not in CONTACTS:
         raise ValueError(f"there is no contact {name!r}; there are {', '.join(CONTACTS)}")
-    contacts[name] = False
     target.hit(f"{name} opens")
-
-    def undo() -> None:
-        contacts[name] = True
-
-    return undo
+    return target.change(contacts, **{name: False})
 
 
 def _room_air(target: Target) -> Undo:

@@ -102,24 +102,25 @@ class Fault:
 
 
 class Overlays:
-    """Attributes that faults have changed: the newest change shows, and each can end before or after the others."""
+    """Attributes and entries that faults have changed: the newest change shows, and each can end before or after the others."""
 
     def __init__(self) -> None:
         self._layers: dict[tuple[int, str], list[tuple[object, Any]]] = {}
 
     def change(self, model: Any, /, **values: Any) -> Undo:
-        """Set attributes until the returned function is called."""
+        """Set attributes (of a dictionary, entries) until the returned function is called."""
+        look, put = (dict.__getitem__, dict.__setitem__) if isinstance(model, dict) else (getattr, setattr)
         token = object()
         for name, value in values.items():
-            layers = self._layers.setdefault((id(model), name), [(None, getattr(model, name))])
+            layers = self._layers.setdefault((id(model), name), [(None, look(model, name))])
             layers.append((token, value))
-            setattr(model, name, value)
+            put(model, name, value)
 
         def undo() -> None:
             for name in values:
                 layers = self._layers[id(model), name]
                 layers[:] = [layer for layer in layers if layer[0] is not token]
-                setattr(model, name, layers[-1][1])
+                put(model, name, layers[-1][1])
                 if len(layers) == 1:
                     del self._layers[id(model), name]
 

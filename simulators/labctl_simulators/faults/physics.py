@@ -175,12 +175,11 @@ def _opened(target: Target) -> Undo:
         services = chamber.services
         if services is None:
             return nothing
-        close = target.change(services, vented=True)
-        services.contacts["door"] = False
+        close, shut = target.change(services, vented=True), target.change(services.contacts, door=False)
 
         def undo() -> None:
             close()
-            services.contacts["door"] = True
+            shut()
 
         return undo
     target.hit("door opened")
