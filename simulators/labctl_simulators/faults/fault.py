@@ -102,7 +102,7 @@ class Fault:
 
 
 class Overlays:
-    """Attributes and entries that faults have changed: the newest change shows, and each can end before or after the others."""
+    """What faults have changed of models: the newest change shows, and each can end before or after the others."""
 
     def __init__(self) -> None:
         self._layers: dict[tuple[int, str], list[tuple[object, Any]]] = {}
