@@ -168,26 +168,25 @@ def entered_values(record: Record) -> tuple[EnteredValue, ...]:
 
 def reagents_taken(record: Record) -> tuple[Taken, ...]:
     """What was weighed and dispensed, each portion with what was topped up later, in the order of the first."""
-    newest = {event.data["of"]: event for event in record.of("taken")}
+    portions: dict[str, list[Event]] = {}
+    for event in record.of("taken"):
+        portions.setdefault(event.data["of"], []).append(event)
     facts = ("reagent", "purity_wt_pct", "wanted", "taken", "unit", "deviation_pct", "tolerance_pct")
     return tuple(
         Taken(
             step=step,
-            lots=_lots(record, step),
-            **{name: event.data[name] for name in (*facts, "verdict", "instrument")},
-            at_s=event.t_s - record.start_s,
+            lots=_lots(weighings),
+            **{name: weighings[-1].data[name] for name in (*facts, "verdict", "instrument")},
+            at_s=weighings[-1].t_s - record.start_s,
         )
-        for step, event in newest.items()
+        for step, weighings in portions.items()
     )
 
 
-def _lots(record: Record, step: str) -> dict[str, float]:
+def _lots(weighings: Iterable[Event]) -> dict[str, float]:
     """How much of each lot a portion has, with what topped it up."""
     lots: dict[str, float] = {}
-    for event in record.of("taken"):
-        data = event.data
-        if data["of"] != step:
-            continue
+    for data in (event.data for event in weighings):
         if data["read"] == data["taken"]:
             lots = {}  # nothing was there before
         for lot, amount in data.get("lots", {data.get("lot", ""): data["read"]}).items():

@@ -172,14 +172,19 @@ def test_what_is_kept_makes_the_batch_larger_and_the_rest_follows_as_the_recipe_
             assert said[step]["wanted"] == pytest.approx(after.wanted(name), rel=1e-5)
 
 
+def keep_too_much_carbonate(bench: BenchInTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the vanadium, which then lags behind."""
+    monkeypatch.setitem(bench.twin.operator._read, "keep", lambda batch: (1.0, "1", 1.0))
+    bench.until(lambda: "vanadium" in taken(bench))
+    fault(bench, "balance", "hand_slips", percent=4.0)
+    bench.until(lambda: "carbonate" in taken(bench))
+    bench.twin.faults.clear()
+    assert bench.finish() == "COMPLETE"
+
+
 def test_what_was_weighed_before_and_lags_behind_is_topped_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with pot(V2O5, CARBONATE) as bench:
-        monkeypatch.setitem(bench.twin.operator._read, "keep", lambda batch: (1.0, "1", 1.0))
-        bench.until(lambda: "vanadium" in taken(bench))
-        fault(bench, "balance", "hand_slips", percent=4.0)
-        bench.until(lambda: "carbonate" in taken(bench))
-        bench.twin.faults.clear()
-        assert bench.finish() == "COMPLETE"
+        keep_too_much_carbonate(bench, monkeypatch)
         said = taken(bench)
         factors = {step: said[step]["taken"] / said[step]["planned"] for step in said}
         assert factors["vanadium"] == pytest.approx(1.04, abs=0.005)
@@ -189,12 +194,7 @@ def test_what_was_weighed_before_and_lags_behind_is_topped_up(monkeypatch: pytes
 
 def test_what_is_topped_up_from_another_bottle_keeps_both_lots(monkeypatch: pytest.MonkeyPatch) -> None:
     with pot(V2O5, CARBONATE) as bench, told_lots(bench, "V-1", "N-1", "V-2"):
-        monkeypatch.setitem(bench.twin.operator._read, "keep", lambda batch: (1.0, "1", 1.0))
-        bench.until(lambda: "vanadium" in taken(bench))
-        fault(bench, "balance", "hand_slips", percent=4.0)
-        bench.until(lambda: "carbonate" in taken(bench))
-        bench.twin.faults.clear()
-        assert bench.finish() == "COMPLETE"
+        keep_too_much_carbonate(bench, monkeypatch)
         of_vanadium = [e.data for e in bench.events if e.kind == "taken" and e.data["of"] == "vanadium"]
         assert [[*data["lots"]] for data in of_vanadium] == [["V-1"], ["V-2"]]
         in_all = sum(grams for data in of_vanadium for grams in data["lots"].values())
