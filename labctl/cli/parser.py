@@ -69,13 +69,48 @@ class Parser(argparse.ArgumentParser):
                 parser.formatter_class = RawDescriptionRichHelpFormatter
         super().print_help(file)
 
-    def walk(self) -> Iterable[argparse.ArgumentParser]:
+    def walk(self) -> Iterable[Parser]:
         """This parser and every one below it."""
         yield self
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
                 for parser in action.choices.values():
                     yield from parser.walk()
+
+
+class VerbParser(Parser):
+    """The parser of one verb. It learns its options when first asked: a call needs one of sixty."""
+
+    def __init__(self, *, command: Command, **settings: Any) -> None:
+        """Settings: as `argparse.ArgumentParser` takes them, beside what the command says."""
+        examples = "".join(f"\n  {line}" for line in command.examples)
+        super().__init__(
+            description=command.help[0].upper() + command.help[1:] + ".",
+            epilog=f"examples:{examples}" if examples else None,
+            allow_abbrev=False,
+            **settings,
+        )
+        self._unlearnt: Command | None = command
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._learn()
+        return super().parse_known_args(args, namespace)
+
+    def walk(self) -> Iterable[Parser]:
+        self._learn()
+        return super().walk()
+
+    def _learn(self) -> None:
+        command, self._unlearnt = self._unlearnt, None
+        if command is None:
+            return
+        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        for option in command.options:
+            self.add_argument(*option.flags, **option.settings)
+        if command.commands:
+            _add(self, command.commands)
+        else:
+            self.set_defaults(handler=command.handler, parser=self)
 
 
 class RootParser(Parser):
@@ -137,25 +172,12 @@ def _add(parent: Parser, commands: Sequence[Command]) -> None:
         title="commands",
         required=True,
         dest="command",
-        parser_class=Parser,
+        parser_class=VerbParser,
     )
     for command in commands:
-        examples = "".join(f"\n  {line}" for line in command.examples)
-        parser = verbs.add_parser(
-            command.name,
-            help=command.help,
-            description=command.help[0].upper() + command.help[1:] + ".",
-            epilog=f"examples:{examples}" if examples else None,
-            formatter_class=parent.formatter_class,
-            allow_abbrev=False,
+        verbs.add_parser(
+            command.name, help=command.help, command=command, formatter_class=parent.formatter_class
         )
-        parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        for option in command.options:
-            parser.add_argument(*option.flags, **option.settings)
-        if command.commands:
-            _add(parser, command.commands)
-        else:
-            parser.set_defaults(handler=command.handler, parser=parser)
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
