@@ -134,7 +134,9 @@ def _recover(scan: Scan) -> None:
 
 
 def _void_proofs(scan: Scan, cause: str) -> None:
-    """What must last without a break was not seen to last: flow, purge and votes are proven anew."""
+    """What must last without a break was not seen to last: flow, purge and votes are proven anew, or by a person."""
+    for run_id in scan.state.runs:
+        returns.leave_to_people(scan, run_id)
     for name, chamber in scan.state.chambers.items():
         for proof in ("flow_ok_s", "clean_s", "vote_s", "washed_cm3"):
             scan.tally.pop(f"{name}/{proof}", None)

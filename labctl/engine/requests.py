@@ -10,6 +10,7 @@ from labctl.engine import (
     procedure,
     reconcile,
     reservations,
+    returns,
     revisions,
     safe,
     samples,
@@ -29,8 +30,10 @@ from labctl.protocol.plan import Cycle, Dispense, Heat, Stir
 SETTLED = {
     "stop": ("STOPPING", "STOPPED", "ABORTING", "ABORTED", "COMPLETE"),
     "abort": ("ABORTING", "ABORTED", "COMPLETE"),
+    "hold": ("HOLDING", "HELD"),
 }
-"""States in which what is asked is so already: asking twice does no harm and is no mistake."""
+"""States in which what is asked is so already: asking twice does no harm and is no mistake. Whom a guard held and a
+person holds too, only a person lets go on."""
 
 WHY = "say what the cause was (--reason)"
 
@@ -69,6 +72,8 @@ def handle(scan: Scan, request: Request) -> None:
                 OTHERS[verb].carry_out(scan, request)
             case _:
                 _command(scan, request)
+    elif already and request.verb == "hold":
+        returns.leave_to_people(scan, str(request.run))
     outcome = f"accepted: {already}" if already else "accepted" if accepted else f"refused: {reason}"
     data: dict[str, Any] = {"request": request.id, "verb": request.verb, "actor": request.actor}
     data |= {"accepted": accepted, "outcome": outcome, "run": request.run}

@@ -2,6 +2,9 @@
 
 Soon enough: flow near its setpoint for a minute, a short outage, little heat lost, oxygen low by a good reading, and
 nothing else in the way. Whatever is missing leaves it HELD for a person. Its step then proves what it needs anew.
+
+The outage is counted from the scan in which nitrogen held a run that was going on. A run that a person had paused has
+no such count, and it is dropped when a person holds the run too or the bench was not observed: then a person decides.
 """
 
 from __future__ import annotations
@@ -20,29 +23,54 @@ def watch(scan: Scan, run: RunState) -> None:
     """Look whether a run held for want of nitrogen may go on, and let it."""
     if run.state not in ("HOLDING", "HELD") or run.actor not in BY_NITROGEN:
         return
+    if _was_going_on(scan, run.run_id):
+        _count(scan, run.run_id)
+    if _held(run.run_id) not in scan.tally:
+        return
     for rig in procedure.rigs_of(scan, run.run_id):
         if rig.gas is not None and scan.state.chambers[rig.name].flow_sccm > 0.0:
             _watch_gas(scan, run, rig)
 
 
+def leave_to_people(scan: Scan, run_id: str) -> None:
+    """Whoever held it: only a person lets this run go on now."""
+    scan.forget(f"{run_id}/return/")
+
+
+def _held(run_id: str) -> str:
+    return f"{run_id}/return/held_s"
+
+
+def _hot(run_id: str, rig: Rig) -> str:
+    return f"{run_id}/return/{rig.name}/hot_c"
+
+
+def _was_going_on(scan: Scan, run_id: str) -> bool:
+    """It was held in this scan, and no person had paused it."""
+    moves = [event.data for event in scan.events if event.kind == "state_changed"]
+    holds = [move for move in moves if move["run"] == run_id and move["trigger"] == "HOLD"]
+    return any(hold["from"] in ("RUNNING", "RESTARTING") for hold in holds)
+
+
+def _count(scan: Scan, run_id: str) -> None:
+    """From now on, and remember how hot each chamber is."""
+    leave_to_people(scan, run_id)
+    scan.tally[_held(run_id)] = scan.now
+    for rig in procedure.rigs_of(scan, run_id):
+        if scan.temperatures(rig):
+            scan.tally[_hot(run_id, rig)] = max(scan.temperatures(rig))
+
+
 def _watch_gas(scan: Scan, run: RunState, rig: Rig) -> None:
-    tally, owner = scan.tally, f"{run.run_id}/{rig.name}/return"
-    held, hot, back = f"{owner}/held_s", f"{owner}/hot_c", f"{owner}/back_s"
+    back = f"{run.run_id}/return/{rig.name}/back_s"
     hottest = max(scan.temperatures(rig), default=None)
-    if run.state == "HOLDING" and tally.get(held) != run.state_s:
-        scan.forget(f"{owner}/")
-        scan.tally[held] = run.state_s
-        if hottest is not None:
-            scan.tally[hot] = hottest
-    if held not in scan.tally:
-        return
     flow = scan.value(rig.flow)
     wanted = limit("return_flow_fraction") * scan.state.chambers[rig.name].flow_sccm
     for_s = scan.lasting(back, flow is not None and flow >= wanted)
     if for_s < limit("return_flow_for") or run.state != "HELD" or hottest is None:
         return
-    outage_s = scan.tally[back] - scan.tally[held] + limit("nitrogen_low_for")
-    drop_k = scan.tally.get(hot, float("inf")) - hottest
+    outage_s = scan.tally[back] - scan.tally[_held(run.run_id)] + limit("nitrogen_low_for")
+    drop_k = scan.tally.get(_hot(run.run_id, rig), float("inf")) - hottest
     if outage_s <= limit("return_outage") and drop_k <= limit("return_drop") and _is_free(scan, run, rig):
         _go_on(scan, run, rig, outage_s, drop_k)
 
