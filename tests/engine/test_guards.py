@@ -9,7 +9,7 @@ import pytest
 from labctl.engine.guards import GUARDS
 from labctl.engine.safe import ROOM_CHECK
 from labctl.model.readings import BAD, NOT_READY, SILENT, Quality
-from tests.engine.bench import Hands, bundled, cycle, dry, inert, purge, ramp
+from tests.engine.bench import Hands, bundled, cool, cycle, dry, inert, purge, ramp
 from tests.engine.steps.test_cell import cycling
 
 
@@ -284,6 +284,42 @@ def test_nitrogen_lost_for_ten_minutes_aborts_from_holding_and_stays_latched() -
     assert hands.run.state == "ABORTING"
     assert "nitrogen_lost" in hands.tube.latched
     assert hands.tube.flow_sccm == 200.0
+
+
+@pytest.mark.parametrize("asked", [None, "pause", "hold"])
+def test_nitrogen_is_back_in_seconds_in_a_tube_that_cools_when_its_controller_lost_its_setpoint(
+    asked: str | None,
+) -> None:
+    hands = Hands(purge(), inert(after="continue"), cool(expected_s=1e5, timeout_s=2e5))
+    hands.heated()
+    hands.phase("cool", "cool")
+    hands.at(280.0)
+    hands.go(10.0)
+    assert asked is None or hands.ask(asked)[1]
+    hands.go(10.0)
+    assert hands.tube.lease is None
+    asked_before = len(hands.sent("set_flow"))
+    hands.values["nitrogen.flow_setpoint"] = hands.values["nitrogen.flow"] = 0.0
+    hands.go(7.0)
+    assert [c.args for c in hands.sent("set_flow")[asked_before:]] == [{"flow_sccm": 200.0}]
+    assert trips(hands) == ["nitrogen_lost"], "nobody's hand at the panel"
+    hands.go(2.0)
+    assert hands.run.state == "HELD"
+    hands.until(lambda: hands.run.state == "RUNNING" or hands.ask("restart")[1], 120.0)
+
+
+@pytest.mark.parametrize(("celsius", "guards"), [(150.0, ["panel_change"]), (151.0, ["nitrogen_lost"])])
+def test_a_flow_dialled_away_while_it_cools_is_a_hand_at_the_panel_where_no_nitrogen_is_needed(
+    celsius: float, guards: list[str]
+) -> None:
+    hands = Hands(purge(), inert(after="continue"), cool(expected_s=1e5, timeout_s=2e5))
+    hands.heated()
+    hands.phase("cool", "cool")
+    hands.at(celsius)
+    hands.go(10.0)
+    hands.values["nitrogen.flow_setpoint"] = hands.values["nitrogen.flow"] = 50.0
+    hands.go(10.0)
+    assert trips(hands) == guards
 
 
 def test_a_cold_tube_without_heat_needs_no_nitrogen() -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import HOLD, Guard, Seen, Stage
+from labctl.engine.guards.gas import needs_gas
 from labctl.engine.scan import Scan, named
 from labctl.engine.state import ChamberState, Lease
 from labctl.model.limits import limit
@@ -71,7 +72,7 @@ def _setpoints(scan: Scan, rig: Rig, chamber: ChamberState) -> Iterator[Differen
             yield Difference(rig.heater, "setpoint", wanted, found, "heat", "target_c")
     if chamber.flow_sccm > 0.0 and rig.gas is not None and not made_safe:
         found = scan.good(rig, rig.gas, "flow_setpoint")
-        needed = limit("nitrogen_low_fraction") * chamber.flow_sccm if lease is not None else 0.0
+        needed = limit("nitrogen_low_fraction") * chamber.flow_sccm if needs_gas(scan, rig, chamber) else 0.0
         if found is not None and found >= needed:
             yield Difference(rig.gas, "flow_setpoint", chamber.flow_sccm, found, "set_flow", "flow_sccm")
     if chamber.speed_rpm > 0.0 and rig.stirrer is not None and not made_safe:

@@ -157,7 +157,7 @@ def _hold(scan: Scan, rig: Rig, guard: str, seen: Seen) -> None:
         _note(scan, rig, guard, "stop" if trigger == "STOP" else f"hold ({seen.how})", seen, latched=False)
         for run in runs:
             _command(scan, run.run_id, trigger, guard, seen)
-    elif seen.how == "cool" and chamber.lease is not None and chamber.safe is None:
+    elif seen.how == "cool" and chamber.energised and not (chamber.safe or chamber.custody):
         _note(scan, rig, guard, "heater off", seen, latched=False)
         safe.start(scan, rig, seen.message, "hold", chamber.run)
     elif seen.how == "cool" and safe.is_ramping(chamber):

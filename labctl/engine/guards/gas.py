@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from labctl.engine import relief
 from labctl.engine.context import Rig, Watch
 from labctl.engine.guards.frame import ALARM, HOLD, TRIP, Guard, Seen, Stage
@@ -11,12 +13,15 @@ from labctl.model.limits import limit
 from labctl.model.readings import BAD, NOT_READY
 
 
-def _needs_gas(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> bool:
+def needs_gas(
+    scan: Scan, rig: Rig, chamber: ChamberState, tightened: Mapping[str, float] | None = None
+) -> bool:
+    """Whether nitrogen must flow now: an inert chamber is heated, or above T_inert, and its exhaust is free."""
     if chamber.atmosphere != "inert" or rig.gas is None:
         return False
     if relief.cap_sccm(scan, rig) < rig.protective_sccm:
         return False  # less is asked for: the exhaust is blocked, and the heater is off for it
-    hot = max(scan.temperatures(rig), default=0.0) > limit("T_inert", watch.tightened)
+    hot = max(scan.temperatures(rig), default=0.0) > limit("T_inert", tightened)
     return hot or chamber.lease is not None
 
 
@@ -28,7 +33,9 @@ def _silence(rig: Rig, flow: float | None) -> str | None:
 def nitrogen_lost(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Seen | None:
     """Measured flow below protective_flow, or its controller silent."""
     flow = scan.value(rig.flow)
-    if (flow is not None and flow >= rig.protective_sccm) or not _needs_gas(scan, rig, chamber, watch):
+    if (flow is not None and flow >= rig.protective_sccm) or not needs_gas(
+        scan, rig, chamber, watch.tightened
+    ):
         return None
     shown = "not measured" if flow is None else f"{flow:.0f} sccm"
     message = f"{rig.name}: N2 lost ({shown}, protective flow is {rig.protective_sccm:.0f} sccm); heater off"
@@ -39,7 +46,7 @@ def nitrogen_low(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> S
     """Measured flow below 80 % of the commanded, or its controller silent."""
     flow = scan.value(rig.flow)
     bound = limit("nitrogen_low_fraction", watch.tightened) * chamber.flow_sccm
-    if (flow is not None and flow >= bound) or not _needs_gas(scan, rig, chamber, watch):
+    if (flow is not None and flow >= bound) or not needs_gas(scan, rig, chamber, watch.tightened):
         return None
     shown = "not measured" if flow is None else f"{flow:.0f} sccm"
     message = f"{rig.name}: N2 is {shown}, below {bound:.0f} sccm; heater off, gas kept on"
@@ -67,7 +74,7 @@ def oxygen_high(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> Se
         scan.tally.pop(f"{rig.name}/oxygen_unread_s", None)
         if oxygen <= limit("purge_oxygen"):
             return None
-    if not _needs_gas(scan, rig, chamber, watch):
+    if not needs_gas(scan, rig, chamber, watch.tightened):
         return None
     if oxygen is None:
         return _unmeasured(scan, rig, watch)
