@@ -25,14 +25,16 @@ LOOP_K = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Of a chamber's tally. at_s: last judged. share: of the output that has reached the chamber (0..1).
+    """Of a chamber's tally. at_s: last heated. share: of the output that has reached the chamber (0..1).
 
-    change_k: by how much it must have changed in all. deficit_k: of the rise that must have been seen.
+    read_c: as last read, at read_s. change_k: by how much it must have changed in all. deficit_k: of the rise that must
+    have been seen.
     """
 
     at_s: str
     share: str
     read_c: str
+    read_s: str
     working_c: str
     change_k: str
     deficit_k: str
@@ -43,34 +45,49 @@ keys = named(Keys, "energy")
 
 
 def watch_energy(scan: Scan, rig: Rig) -> None:
-    """Carry the model on by one scan of a chamber that is heated; it begins anew after a gap."""
+    """Carry the model on by one scan of a chamber that is heated; it begins anew when the heat was off.
+
+    What was found before a gap (a scan that came late, a reading that is not good) stands, and a gap adds nothing.
+    """
     tally, key = scan.tally, keys(rig.name)
-    reading = scan.image.get(rig.keys.temperature)
-    read_c = None if reading is None or reading[2] else reading[0]
-    at_s = tally.get(key.at_s)
-    dt_s = scan.dt_s
-    if read_c is None or at_s is None or scan.now - at_s > dt_s + 1e-6 or dt_s > OBSERVED * rig.scan_s:
-        _begin(scan, key, read_c)
-        return
+    at_s, dt_s = tally.get(key.at_s), scan.dt_s
+    if at_s is None or scan.now - at_s > dt_s + 1e-6:
+        scan.forget(key.at_s.removesuffix("at_s"))
+        tally[key.share] = tally[key.change_k] = 0.0
     tally[key.at_s] = scan.now
-    if rig.heating_k_per_min is not None:
-        _account(scan, rig, key, read_c, dt_s)
-    elif rig.host_ramp:
-        _follow(scan, rig, key, read_c)
-    tally[key.read_c] = read_c
+    read_c = _read(scan, rig.keys.temperature)
+    duty = 0.0 if rig.heating_k_per_min is None else _read(scan, rig.keys.output)
+    if read_c is None or duty is None:
+        return
+    read_s = tally.get(key.read_s)
+    if read_s is not None:
+        if scan.now - read_s > dt_s + 1e-6 or dt_s > OBSERVED * rig.scan_s:
+            _pass_over(scan, rig, key, read_c, scan.now - read_s)
+        elif rig.heating_k_per_min is not None:
+            _account(scan, rig, key, read_c, duty / 100.0)
+        elif rig.host_ramp:
+            _follow(scan, rig, key, read_c)
+    tally[key.read_s], tally[key.read_c] = scan.now, read_c
 
 
-def _begin(scan: Scan, key: Keys, read_c: float | None) -> None:
-    scan.forget(key.at_s.removesuffix("at_s"))
-    if read_c is not None:
-        scan.tally.update({key.at_s: scan.now, key.share: 0.0, key.read_c: read_c, key.change_k: 0.0})
+def _read(scan: Scan, key: str) -> float | None:
+    reading = scan.image.get(key)
+    return None if reading is None or reading[2] else reading[0]
 
 
-def _account(scan: Scan, rig: Rig, key: Keys, read_c: float, dt_s: float) -> None:
-    """Heat put in against heat lost, each in doubt."""
+def _pass_over(scan: Scan, rig: Rig, key: Keys, read_c: float, gap_s: float) -> None:
+    """Nobody saw the heater in a gap: it may have been off. A rise across it was seen; a fall is no heat missing."""
     tally = scan.tally
-    output = scan.image.get(rig.keys.output)
-    duty = 0.0 if output is None or output[2] or output[0] is None else output[0] / 100.0
+    tally.pop(key.working_c, None)
+    tally[key.share] *= 1.0 - _reached(gap_s, rig.heating_lag_s)
+    if key.deficit_k in tally:
+        risen = max(0.0, read_c - tally[key.read_c])
+        tally[key.deficit_k] = max(0.0, tally[key.deficit_k] - risen)
+
+
+def _account(scan: Scan, rig: Rig, key: Keys, read_c: float, duty: float) -> None:
+    """Heat put in against heat lost, each in doubt."""
+    tally, dt_s = scan.tally, scan.dt_s
     share = tally[key.share]
     share += (duty - share) * _reached(dt_s, rig.heating_lag_s)
     tally[key.share] = share

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.model.readings import BAD, SILENT
+from labctl.model.readings import BAD, GOOD, SILENT
 from labctl.protocol.plan import Segment
 from tests.engine.bench import Hands, bundled, dry, inert, purge, ramp
 from tests.engine.test_guards import trips
@@ -32,6 +32,15 @@ def ramping(**changes: object) -> Hands:
     hands.phase("heat", "ramp", 3000.0)
     hands.values["furnace.output"] = 0.0
     hands.scan()
+    return hands
+
+
+def heated() -> Hands:
+    """The same at 260 degC, with full output, and well followed by both thermometers."""
+    hands = ramping()
+    climb(hands, 200.0, 0.2)
+    hands.values["furnace.output"] = 100.0
+    climb(hands, 260.0, 0.5)
     return hands
 
 
@@ -162,14 +171,53 @@ def test_a_reading_that_is_not_good_is_left_to_the_guards_on_readings() -> None:
     assert trips(hands) == ["sensor"]
 
 
+@pytest.mark.parametrize("every", [3, 25])
+@pytest.mark.parametrize("lost", ["temperature", "output"])
+def test_replies_that_are_lost_now_and_then_do_not_hide_that_heat_is_missing(every: int, lost: str) -> None:
+    hands = ramping()
+    hands.broken("furnace-monitor.temperature")  # no witness
+    hands.values["furnace.output"] = 20.0
+    since, celsius = hands.now, 22.0
+    while not hands.of("tripped"):
+        assert hands.now - since < 400.0
+        celsius = 44.1 - celsius
+        hands.values["furnace.temperature"] = celsius
+        hands.quality[f"furnace.{lost}"] = SILENT if (hands.now - since) % every == every - 1 else GOOD
+        hands.scan()
+    assert trips(hands) == ["detached_sensor"]
+
+
+def test_a_gap_proves_no_heat_and_a_fall_across_it_is_no_heat_missing() -> None:
+    hands = ramping()
+    hands.values["furnace.output"] = 50.0
+    simmer(hands, 4.0)
+    before = deficit(hands)
+    hands.at(15.0)
+    hands.scan(60.0)
+    assert deficit(hands) == before
+    hands.quality["furnace.temperature"] = SILENT
+    hands.scan()
+    hands.quality.clear()
+    hands.at(18.0)
+    hands.scan()
+    assert deficit(hands) == pytest.approx(before - 3.0)
+
+
+def test_a_thermometer_that_does_not_read_is_not_blamed_for_heat_that_was_missing_before() -> None:
+    hands = ramping()
+    hands.values["furnace.output"] = 50.0
+    hands.values["furnace-monitor.temperature"] = 42.0
+    simmer(hands, 10.0)
+    hands.quality["furnace.temperature"] = SILENT
+    hands.go(3.0)
+    assert trips(hands) == []
+
+
 # -- frozen_sensor ---------------------------------------------------------------------------------
 
 
 def test_a_value_that_stays_while_it_must_have_changed_by_five_digits_holds_cold() -> None:
-    hands = ramping()
-    climb(hands, 200.0, 0.2)
-    hands.values["furnace.output"] = 100.0
-    climb(hands, 260.0, 0.5)
+    hands = heated()
     stopped = hands.now
     hands.until(lambda: bool(hands.of("tripped")), 60.0)
     assert 20.0 <= hands.now - stopped <= 22.0
@@ -211,6 +259,66 @@ def test_an_oven_far_below_a_setpoint_that_stays_cannot_read_the_same_for_long(
     hands.values["oven.temperature"] = celsius
     hands.go(599.0)
     assert ("frozen_sensor" in trips(hands)) is frozen
+
+
+@pytest.mark.parametrize("disturbed", ["late", "furnace", "furnace-monitor"])
+def test_a_scan_that_came_late_or_a_lost_reading_does_not_end_a_steady_soak(disturbed: str) -> None:
+    hands = ramping()
+    hands.values["furnace.output"] = 60.0
+    climb(hands, 200.0, 0.5)
+    hands.values["furnace.output"] = 15.0
+    hands.values["furnace.working_setpoint"] = 200.0
+    hands.go(120.0)
+    if disturbed != "late":
+        hands.quality[f"{disturbed}.temperature"] = BAD
+    hands.scan(3.0 if disturbed == "late" else 1.0)
+    hands.quality.clear()
+    hands.go(120.0)
+    assert trips(hands) == []
+    assert hands.tube.lease is not None
+
+
+def test_a_value_that_stays_is_found_as_soon_when_replies_are_lost_between() -> None:
+    hands = heated()
+    stopped = hands.now
+    while not hands.of("tripped"):
+        hands.quality["furnace.temperature"] = SILENT if (hands.now - stopped) % 7.0 == 6.0 else GOOD
+        hands.scan()
+    assert trips(hands) == ["frozen_sensor"]
+    assert hands.now - stopped <= 27.0
+
+
+def test_the_time_of_a_scan_that_came_late_is_no_time_in_which_a_value_stayed() -> None:
+    hands = heated()
+    hands.go(5.0)
+    hands.scan(60.0)
+    hands.go(5.0)
+    assert trips(hands) == []
+
+
+def test_a_value_that_returns_after_the_heat_was_off_is_not_the_one_that_stayed() -> None:
+    hands = ramping()
+    hands.values["furnace.output"] = 20.0
+    climb(hands, 60.0, 0.5)
+    hands.go(5.0)
+    hands.nitrogen(False)
+    hands.until(lambda: hands.tube.lease is None, 10.0)
+    hands.nitrogen(True)
+    hands.values["furnace.output"] = 0.0
+    hands.until(lambda: hands.tube.lease is not None, 1000.0)
+    hands.values["furnace.output"] = 20.0
+    hands.go(15.0)
+    assert trips(hands) == ["nitrogen_lost"]
+
+
+def test_a_setpoint_that_climbed_while_nobody_looked_proves_nothing_of_an_oven() -> None:
+    hands = Hands(dry(segments=(ramp(100.0, 600.0),)), physics=True)
+    hands.start()
+    hands.phase("dry", "ramp")
+    hands.go(30.0)
+    before = hands.state.tally["drying-oven/energy/change_k"]
+    hands.scan(60.0)
+    assert hands.state.tally["drying-oven/energy/change_k"] == before
 
 
 # -- thermometers_disagree -------------------------------------------------------------------------

@@ -19,12 +19,12 @@ QUIET_K = 2.0
 
 
 class _Memory(NamedTuple):
-    """Of one thermometer: where it reads, and in the tally the value a guard remembers, since when, what was due."""
+    """Of one thermometer: where it reads; in the tally the value a guard remembers, seen for how long, what was due."""
 
     name: str
     key: str
     value_c: str
-    since_s: str
+    for_s: str
     change_k: str
 
 
@@ -89,7 +89,7 @@ def detached_sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -
     if deficit is None or chamber.lease is None:
         return None
     bound = limit("detached_deficit", watch.tightened)
-    if deficit <= bound:
+    if deficit <= bound or scan.good(rig, rig.heater, "temperature") is None:
         return None
     lacking = (
         f"{rig.name}: {rig.heater} heats, and shows {deficit:.0f} K less rise than the heat must have brought"
@@ -112,31 +112,32 @@ def frozen_sensor(scan: Scan, rig: Rig, chamber: ChamberState, watch: Watch) -> 
 
     The heater's own cannot be called good any more, so its hold cools; a frozen witness holds with the heat on.
     """
-    if chamber.lease is None:
-        return None
     tally, image = scan.tally, scan.image
-    for name, key, last_key, since_key, then_key in _memories("frozen_sensor", rig):
+    for name, key, last_key, for_key, then_key in _memories("frozen_sensor", rig):
+        if chamber.lease is None:
+            tally.pop(last_key, None)
+            continue
         reading = image.get(key)
         if reading is None or reading[2] or reading[0] is None:
             continue
         if tally.get(last_key) != reading[0]:
             tally[last_key] = reading[0]
-            if since_key in tally:
-                del tally[since_key], tally[then_key]
+            if for_key in tally:
+                del tally[for_key], tally[then_key]
             continue
         changed = tally.get(keys(rig.name).change_k, 0.0)
-        if since_key not in tally:
-            tally[since_key], tally[then_key] = scan.now, changed
-        changed = abs(changed - tally[then_key])
-        if changed == 0.0:
+        if for_key not in tally:
+            tally[for_key], tally[then_key] = 0.0, changed
             continue
+        for_s = scan.add(for_key, scan.credit_s(rig))
+        changed = abs(changed - tally[then_key])
         bound = limit("frozen_digits", watch.tightened) * rig.digit_k[name]
         patience_s = limit("frozen_readings", watch.tightened) * rig.max_age_s[name] / OBSERVED
-        if changed < bound or scan.now - tally[since_key] < patience_s:
+        if changed < bound or for_s < patience_s:
             continue
         message = (
-            f"{rig.name}: {name} has read {reading.value:g} degC for {scan.now - tally[since_key]:.0f} s, and must "
-            f"have changed by {changed:.1f} K"
+            f"{rig.name}: {name} has read {reading.value:g} degC for {for_s:.0f} s, and must have changed by "
+            f"{changed:.1f} K"
         )
         return Seen(message, changed, bound, how="cool" if name == rig.heater else "maintain", distrust=name)
     return None
