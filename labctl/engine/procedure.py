@@ -13,6 +13,8 @@ from labctl.model.limits import limit
 
 HELD = "/held"
 """Of the alarm that a run waits for a person."""
+WAITS = frozenset({"PAUSING", "PAUSED", "HOLDING", "HELD"})
+"""States that end in STOP when nobody comes, and when what they wait for is never confirmed."""
 
 
 def accepts(run: RunState, trigger: str) -> bool:
@@ -70,7 +72,7 @@ def advance(scan: Scan, run: RunState) -> None:
     """End an -ING state whose work is confirmed, and stop a run that was held for too long."""
     if run.state in ACTING and _is_done(scan, run):
         _done(scan, run)
-    elif run.state in ("HOLDING", "HELD", "PAUSED") and scan.now - run.state_s >= limit("held_max"):
+    elif run.state in WAITS and scan.now - run.state_s >= limit("held_max"):
         reason = f"{run.state} for {limit('held_max') / 3600:.0f} h"
         command(scan, run.run_id, "STOP", reason=reason, actor="labctl")
 
@@ -92,11 +94,11 @@ def _enter(scan: Scan, run: RunState, trigger: str, reason: str) -> None:
                 cool = run.state == "HOLDING" and run.hold == "cool" and chamber.energised
                 if cool or not _can_maintain(scan, rig, chamber):
                     safe.start(scan, rig, reason, "hold", run.run_id)
-                elif not sharing.keep_warm(scan, run.run_id, rig, running=True):
-                    if chamber.dosing and rig.pump is not None:
-                        scan.send(rig, rig.pump, "pump_off", run=run.run_id, why=f"run is {run.state}")
-                    if run.actor != "guard panel_change":  # nobody fights a hand at the panel
-                        _freeze_ramp(scan, rig, run)
+                elif (
+                    not sharing.keep_warm(scan, run.run_id, rig, running=True)
+                    and run.actor != "guard panel_change"  # nobody fights a hand at the panel
+                ):
+                    _freeze_ramp(scan, rig, run)
         case "STOPPING" | "ABORTING":
             for rig in rigs_of(scan, run.run_id):
                 chamber = scan.state.chambers[rig.name]
@@ -127,7 +129,9 @@ def trips_of(scan: Scan, run_id: str) -> list[str]:
 
 
 def _can_maintain(scan: Scan, rig: Rig, chamber: ChamberState) -> bool:
-    """Heat may stay on only while heater, sensor and gas are proven good."""
+    """Heat may stay on only while heater, sensor and gas are proven good; dosing never goes on."""
+    if chamber.dosing:
+        return False
     if chamber.lease is None:
         return True
     if (
