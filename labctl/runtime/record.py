@@ -80,11 +80,10 @@ class InStore:
         if not (events or settled or due or len(self._rows) >= BATCH or not self._clock.virtual):
             return
         outcomes = [(request, outcome) for request, outcome, _ in settled]
-        ends = next((n for n, e in enumerate(events) if e.kind == RUN_ENDED), None)
-        if ends is not None or due:
-            before = events if ends is None else events[:ends]
-            self._commit(state, before, outcomes)
-            self._commit(state, [*self._digests(state), *events[len(before) :]], [])
+        end = next((n for n, e in enumerate(events) if e.kind == RUN_ENDED), len(events))
+        if due or end < len(events):
+            self._scans()
+            self._commit(state, [*events[:end], *self._digests(state), *events[end:]], outcomes)
         else:
             self._commit(state, events, outcomes)
         if self._clock.virtual:
@@ -106,8 +105,13 @@ class InStore:
 
     def finish(self, state: BenchState) -> None:
         """See Record."""
-        self._commit(state, [], [])
+        self._scans()
         self._commit(state, self._digests(state), [])
+
+    def _scans(self) -> None:
+        """The scans alone, for a digest covers what is kept: whoever is killed after this has decided nothing yet."""
+        rows, self._rows = self._rows, []
+        self.store.commit([], self._clock.utc_ms, rows)
 
     def _commit(self, state: BenchState, events: list[Event], settled: list[tuple[str, str]]) -> None:
         rows, self._rows = self._rows, []
