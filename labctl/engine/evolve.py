@@ -311,6 +311,16 @@ def _trips_reset(state: BenchState, data: Data, event: Event) -> BenchState:
     return _put_chamber(state, data["chamber"], latched=(), tripped_run=None)
 
 
+def _commissioned(state: BenchState, data: Data, event: Event) -> BenchState:
+    """A person stands for the instrument again: as a thermometer it has its vote back."""
+    name = data["instrument"]
+    for chamber, known in state.chambers.items():
+        if name in known.distrusted and not data["failed"]:
+            distrusted = tuple(n for n in known.distrusted if n != name)
+            state = _put_chamber(state, chamber, distrusted=distrusted)
+    return state
+
+
 def _adopted(state: BenchState, data: Data, event: Event) -> BenchState:
     """The instrument's setpoint is what labctl commanded, and what the steps under way want."""
     chamber, value = state.chambers[data["chamber"]], data["value"]
@@ -432,6 +442,7 @@ _CHANGES: dict[str, Callable[[BenchState, Data, Event], BenchState]] = {
     "chamber_cold": _chamber_cold,
     "tripped": _tripped,
     "trips_reset": _trips_reset,
+    "commissioned": _commissioned,
     "adopted": _adopted,
     "safe_started": _safe_started,
     "safe_item": _safe_item,

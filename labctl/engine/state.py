@@ -80,8 +80,8 @@ class ChamberState:
     it and nobody has proven it cold since. purged: oxygen is proven washed out. flow_sccm, speed_rpm: last commanded.
     dosing: a pump was told to dispense into it, and not stopped since.
     latched: guards that tripped and wait for CLEAR; tripped_run: whose RESET lets them go. distrusted: sensors
-    without a vote. unaudited: instruments that came back from a reset and were not audited since. safe: the safe state
-    in progress, item by item. custody: what remains to be watched after it.
+    without a vote until commissioned anew. unaudited: instruments that came back from a reset and were not audited
+    since. safe: the safe state in progress, item by item. custody: what remains to be watched after it.
     """
 
     run: str | None = None

@@ -24,6 +24,7 @@ from labctl.runtime.assembly import connections
 from labctl.runtime.clock import RealClock
 from labctl.runtime.commissioned import keep
 from labctl.runtime.folder import Lock, controller_of
+from labctl.runtime.record import replayed
 from labctl.runtime.serve import open_store
 from tests.commandline import Labctl
 from tests.runtime.live import LiveBench, live_bench
@@ -71,6 +72,13 @@ def words(bench: LiveBench, name: str = "furnace") -> tuple[str, ...]:
     return ("commission", name, "--by", "ada", "--bench", str(bench.folder))
 
 
+def distrusted(bench: LiveBench) -> tuple[str, ...]:
+    """The thermometers of the tube without a vote, for the controller that starts next."""
+    loaded = load_bench(bench.folder)
+    with closing(open_store(bench.folder, loaded)) as store:
+        return replayed(store, list(loaded.chambers)).chambers["tube"].distrusted
+
+
 def not_commissioned(labctl: Labctl, bench: LiveBench) -> list[str]:
     """What `plan` says against heating on this bench."""
     place = ("--bench", str(bench.folder), "--json")
@@ -98,6 +106,19 @@ def test_a_run_that_heats_is_refused_until_every_instrument_of_its_chamber_is_co
         barred.remove(name)
         assert [m.partition(" ")[0] for m in not_commissioned(labctl, bench)] == barred
     assert labctl("audit", "verify", "--bench", place)[0] == 0
+
+
+def test_a_thermometer_that_lost_its_vote_has_it_back_when_it_is_commissioned_anew(
+    bench: LiveBench, labctl: Labctl
+) -> None:
+    trip = {"guard": "sensor", "chamber": "tube", "latched": False, "run": None, "distrust": "furnace"}
+    with closing(open_store(bench.folder, load_bench(bench.folder))) as store:
+        keep(store, "tripped", trip)
+    assert distrusted(bench) == ("furnace",)
+    assert labctl(*words(bench), "--answers", answers(bench, plate=False))[0] == 8
+    assert distrusted(bench) == ("furnace",)
+    assert labctl(*words(bench), "--answers", answers(bench))[0] == 0
+    assert distrusted(bench) == ()
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from labctl.engine.evolve import evolve
 from labctl.engine.guards import GUARDS
 from labctl.engine.safe import ROOM_CHECK
+from labctl.engine.state import BenchState, ChamberState
+from labctl.model.events import BENCH_STREAM, Event
 from labctl.model.readings import BAD, NOT_READY, SILENT, Quality
 from tests.engine.bench import Hands, bundled, cool, cycle, dry, inert, purge, ramp
 from tests.engine.steps.test_cell import cycling
@@ -193,6 +197,33 @@ def test_a_broken_thermometer_aborts_in_two_scans_and_loses_its_vote() -> None:
     assert trips(hands) == ["sensor"]
     assert hands.run.state == "ABORTING"
     assert hands.tube.distrusted == ("furnace",)
+
+
+@pytest.mark.parametrize(
+    ("name", "failed", "left"),
+    [
+        ("furnace", [], ("furnace-monitor",)),
+        ("furnace", ["cable: not confirmed"], ("furnace", "furnace-monitor")),
+        ("nitrogen", [], ("furnace", "furnace-monitor")),
+    ],
+)
+def test_a_thermometer_commissioned_anew_has_its_vote_back(
+    name: str, failed: list[str], left: tuple[str, ...]
+) -> None:
+    tube = ChamberState(distrusted=("furnace", "furnace-monitor"))
+    known = BenchState(chambers={"tube": tube, "cell": ChamberState()})
+    said = Event(BENCH_STREAM, "commissioned", {"instrument": name, "failed": failed}, 1.0)
+    assert evolve(known, said).chambers == {"tube": replace(tube, distrusted=left), "cell": ChamberState()}
+
+
+def test_clear_and_reset_give_no_thermometer_its_vote_back() -> None:
+    hands = hot()
+    hands.broken("furnace.temperature")
+    hands.until(lambda: hands.run.state == "ABORTED", 600.0)
+    hands.quality.clear()
+    assert hands.ask("clear", reason="a plug was loose")[1]
+    assert hands.ask("reset")[1]
+    assert (hands.tube.latched, hands.tube.distrusted) == ((), ("furnace",))
 
 
 def test_a_broken_monitor_alone_is_no_sensor_trip() -> None:
