@@ -150,6 +150,7 @@ def estop(arguments: Namespace) -> int:
     if controller is not None:
         say(f"E-STOP: process {controller['pid']} does not react; killing it")
         _kill(folder, int(controller["pid"]))
+        (folder / ESTOP_SEEN).unlink(missing_ok=True)  # the word of one that is dead now
         if "backdoor" in controller:
             print("E-STOP: the simulated bench has gone with its process")
             return 0

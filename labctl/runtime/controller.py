@@ -14,15 +14,13 @@ from labctl.engine.state import BenchState, RunState
 from labctl.model.commands import Request
 from labctl.model.readings import GOOD, Image
 from labctl.runtime.clock import BenchClock, VirtualClock, utc_now_ms, wall_s
-from labctl.runtime.instruments import Instruments, Sample
+from labctl.runtime.folder import ESTOP_SEEN
+from labctl.runtime.instruments import POLL_S, Instruments, Sample
 from labctl.runtime.record import Record, Scanned
 from labctl.store import NOT_READ
 
 TRIES = ("intent", "result", "alarm")
 """Events that only say that something was tried or told once more."""
-
-POLL_S = 0.25
-"""How often the inbox and the e-stop are looked at, in real seconds, whatever the scan."""
 
 Operator = Callable[[RunState], list[tuple[str, dict[str, object]]]]
 """Answers the prompts of a run on a simulated bench: (idempotency key, arguments of an "answer")."""
@@ -59,7 +57,9 @@ class Controller:
     ) -> None:
         """Begin at `state`.
 
-        estop: the file that, when it exists, stops everything; `on_estop` acknowledges it once acted on.
+        estop: the file that, when it exists, stops everything; `on_estop` acknowledges it once acted on, and anew
+        whenever that word is missing beside the file: whoever presses again takes it away first, and kills who does
+        not give it.
         on_request: looks at a request before it is decided. recovered: `state` is what another controller left.
         """
         self.context = context
@@ -78,7 +78,7 @@ class Controller:
         self._recovered = recovered
         self.refusal: str | None = None
         self.changed_s = clock.now()
-        self._acknowledged = False
+        self._pressed = False
         self._last_s: float | None = None
         self._polled_s = float("-inf")
         self._asked = True
@@ -107,7 +107,7 @@ class Controller:
         now = self.clock.now()
         self._watch()
         deadline = wall_s() + 0.8 * self._period_s / (self.clock.speed or 1.0)
-        samples = self.instruments.read(self._names, now, deadline)
+        samples = self.instruments.read(self._names, now, deadline, self._is_pressed)
         scanned = self._take_in(samples, now) if samples else None
         requests: list[Request] = []
         if self._asked:
@@ -128,9 +128,9 @@ class Controller:
         self.record.keep(decision.state, scanned, decision.events, decision.settled)
         if decision.commands:
             self.instruments.execute(decision.commands)
-        if self._estopped and not self._acknowledged and self._on_estop is not None:
+        if self._pressed and self._on_estop is not None:
             self._on_estop()
-            self._acknowledged = True
+        self._pressed = False
         if self._operator is not None and decision.events:
             self._let_operator_answer(now)
         self._watch()
@@ -211,15 +211,19 @@ class Controller:
             return self._asked
         self._polled_s = wall_s()
         if self._estop is not None:
-            pressed = self._estop.exists()
-            if pressed and not self._estopped:
-                self._estopped = True
+            before, self._estopped = self._estopped, self._estop.exists()
+            acknowledged = before and not self._pressed and self._estop.with_name(ESTOP_SEEN).exists()
+            self._pressed = self._estopped and not acknowledged
+            if self._pressed:
                 return True
-            self._estopped = pressed
-            self._acknowledged = self._acknowledged and pressed
         if self.record.asked():
             self._asked = True
         return self._asked
+
+    def _is_pressed(self) -> bool:
+        """Whether the e-stop waits to be acted on: it does not wait for an instrument that does not answer."""
+        self.poll()
+        return self._pressed
 
     def _wait(self) -> None:
         """Until the next scan is due, or somebody asks."""
@@ -237,6 +241,8 @@ class Controller:
                 self.poll()
             clock.wait_until(self.next_s)
             return
+        if clock.now() >= self.next_s:
+            self.poll()  # where every scan takes longer than its period there is never time left to look
         while clock.now() < self.next_s and not self.poll():
             # however long looking took, the scan is due when it is due
             clock.wait_until(min(self.next_s, clock.now() + POLL_S))

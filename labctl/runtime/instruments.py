@@ -21,6 +21,9 @@ from labctl.model.commands import Command, Outcome, Result
 from labctl.model.readings import Reading
 from labctl.runtime.clock import BusClock, wall_s
 
+POLL_S = 0.25
+"""How often the inbox and the e-stop are looked at, in real seconds, whatever the scan and whatever it waits for."""
+
 
 class Sample(NamedTuple):
     """One instrument's readings of one scan."""
@@ -87,6 +90,10 @@ def _audited(connection: Connection, command: Command) -> Result:
     return Result(command.id, "failed" if wrong else "ok", wrong or "audit passed", {})
 
 
+def _never() -> bool:
+    return False
+
+
 class Instruments(Protocol):
     """All instruments of a bench, for the controller's loop."""
 
@@ -95,8 +102,13 @@ class Instruments(Protocol):
     def connect_all(self) -> None:
         """Open and audit every instrument."""
 
-    def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
-        """Read these instruments, those that are due. Late ones come with a later call."""
+    def read(
+        self, names: Iterable[str], now_s: float, deadline_s: float, hurried: Callable[[], bool] = _never
+    ) -> list[Sample]:
+        """Read these instruments, those that are due. Late ones come with a later call.
+
+        hurried: asked every POLL_S while others are waited for in real time; once it is so, the rest is late.
+        """
 
     def execute(self, commands: Sequence[Command]) -> None:
         """Carry out commands; their results come from `results` from the next scan on."""
@@ -133,7 +145,9 @@ class Inline:
         for connection in self.connections.values():
             connect(connection)
 
-    def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
+    def read(
+        self, names: Iterable[str], now_s: float, deadline_s: float, hurried: Callable[[], bool] = _never
+    ) -> list[Sample]:
         """See Instruments; every due instrument is in the answer."""
         for clock in self._all:
             clock.t_s = now_s
@@ -264,7 +278,9 @@ class Threaded:
             worker.put(partial(_connect_each, members))
         self._collect(float("inf"), self._workers)
 
-    def read(self, names: Iterable[str], now_s: float, deadline_s: float) -> list[Sample]:
+    def read(
+        self, names: Iterable[str], now_s: float, deadline_s: float, hurried: Callable[[], bool] = _never
+    ) -> list[Sample]:
         """See Instruments. Waits until `deadline_s` of the wall's monotonic clock, unless told to wait for all."""
         self._collect(wall_s(), ())  # a bus that has carried out its commands meanwhile is free again
         self._names = frozenset(names := tuple(names))
@@ -277,7 +293,10 @@ class Threaded:
                 wanted.setdefault(connection.bus, []).append(connection)
         for bus, due in wanted.items():
             self._workers[bus].put((now_s, due, []))
-        self._collect(float("inf") if self._wait else deadline_s, wanted)
+        if self._wait:
+            self._collect(float("inf"), wanted)
+        else:
+            self._collect(deadline_s, wanted, hurried)
         samples, self._samples = self._samples, []
         return (
             sorted(samples, key=lambda s: list(self.connections).index(s.instrument))
@@ -324,17 +343,23 @@ class Threaded:
         for connection in self.connections.values():
             connection.driver.close()
 
-    def _collect(self, deadline_s: float, buses: Collection[str]) -> None:
-        """Take in what workers have done, until those of `buses` are idle or the deadline has passed."""
+    def _collect(
+        self, deadline_s: float, buses: Collection[str], hurried: Callable[[], bool] = _never
+    ) -> None:
+        """Take in what workers have done, until those of `buses` are idle, the deadline has passed or it is hurried."""
+        look_s = wall_s() + POLL_S
         while True:
-            busy = any(self._workers[bus].jobs for bus in buses)
-            rest = deadline_s - wall_s()
+            now_s = wall_s()
+            if now_s >= look_s:
+                look_s = now_s + POLL_S
+                deadline_s = now_s if hurried() else deadline_s
+            waits = now_s < deadline_s and any(self._workers[bus].jobs for bus in buses)
             try:
-                if busy and rest > 0.0:
-                    item = self._done.get(timeout=None if rest == float("inf") else rest)
-                else:
-                    item = self._done.get_nowait()
+                rest_s = min(deadline_s, look_s) - now_s
+                item = self._done.get(timeout=rest_s) if waits else self._done.get_nowait()
             except queue.Empty:
+                if waits:
+                    continue
                 return
             if isinstance(item, str):
                 self._workers[item].jobs -= 1

@@ -117,7 +117,14 @@ def test_a_run_is_paused_held_and_stopped_for_good_from_elsewhere(paced: Paced) 
     assert truth["gas"]["flow_sccm"] > 190.0
     assert "every heater of this bench reads off; gas stays on" in out
     assert paced.reaches("ABORTED")
+    code, out, said = paced.ask("estop", "--by", "ben", "--reason", "smell of burning")
+    assert code == 0
+    assert f"process {paced.process.pid} carries out the safe states" in said, (
+        "pressed again, nobody is killed"
+    )
+    assert "every heater of this bench reads off; gas stays on" in out
     shown = paced.status()
+    assert shown["controller_pid"] == paced.process.pid
     assert shown["estop"]
     assert [(c["chamber"], c["gas"]) for c in shown["custody"]] == [("tube", True)]
     assert shown["runs"][0]["allowed_commands"] == ["CLEAR"]
