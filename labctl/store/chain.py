@@ -46,6 +46,7 @@ Head = tuple[int, str]
 DIGEST = "telemetry_digest"
 ANCHORED = "run_anchored"
 ENDED = "run_ended"
+REQUEST = "request"
 
 
 class JournalRow(NamedTuple):

@@ -132,18 +132,13 @@ class Inbox:
             for row, _, verb, args, actor, run, state, _, expires in rows
         ]
 
-    def settle(self, request: str, outcome: str) -> None:
-        """Write the outcome of a request, once. `Store.commit` does it together with the journal.
-
-        Raises:
-            StoreError: there is no such request, or it has its outcome already.
-        """
-        with transaction(self._db, self._where):
-            settle(self._db, request, outcome, self._where)
-
 
 def settle(connection: sqlite3.Connection, request: str, outcome: str, where: str) -> None:
-    """Write the outcome of a request inside the caller's transaction."""
+    """Write the outcome of a request, once, inside the transaction that brings its event into the journal.
+
+    Raises:
+        StoreError: there is no such request.
+    """
     known = connection.execute("SELECT request_sha256 FROM inbox WHERE id = ?", (int(request),)).fetchone()
     if known is None:
         raise StoreError(f"{where}: there is no request {request}")

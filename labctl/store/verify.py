@@ -17,6 +17,7 @@ from labctl.store.chain import (
     ANCHORED,
     DIGEST,
     ENDED,
+    REQUEST,
     Head,
     JournalRow,
     canonical,
@@ -275,7 +276,16 @@ class _Audit:
                 yield f"inbox: request {columns[0]} is not what was written"
             if sealed != (None if outcome is None else outcome_hash(request, outcome)):
                 yield f"inbox: the outcome of request {columns[0]} is not what was written"
+        kept = {str(number): outcome for _, outcome, _, number, *_ in rows if outcome is not None}
+        told = {str(event["request"]): event["outcome"] for event in self._events(REQUEST)}
+        for number in sorted(kept.keys() | told.keys()):
+            if kept.get(number) != told.get(number):
+                yield f"inbox: what became of request {number} is not what the journal tells"
         self.counts["requests"] = len(rows)
+
+    def _events(self, kind: str) -> Iterator[dict[str, Any]]:
+        """What the journal's events of a kind say, stream by stream."""
+        yield from (json.loads(row.data) for rows in self.rows.values() for row in rows if row.kind == kind)
 
 
 def _named_documents(data: dict[str, Any]) -> Iterator[str]:

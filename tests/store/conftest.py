@@ -47,7 +47,11 @@ def write_runs(store: Store) -> None:
         "start", {"x": 1.5}, actor="ada", issued_utc_ms=utc(6.0), idempotency_key="k-1"
     )
     store.inbox.submit("stop", {}, actor="bob", run="run-2", issued_utc_ms=utc(7.0), idempotency_key="k-2")
-    events = [Event("run-2", "run_created", {**created, "run": "run-2"}, 7.0)]
+    told = {"request": asked, "verb": "start", "actor": "ada", "accepted": True, "outcome": "accepted"}
+    events = [
+        Event("run-2", "run_created", {**created, "run": "run-2"}, 7.0),
+        Event("bench", "request", told, 7.0),
+    ]
     store.commit(events, utc, scans(furnace, 7, 2, 2), checkpoint='{"step":2}', settled=[(asked, "accepted")])
     store.commit([Event("run-2", "state_changed", {"to": "RUNNING"}, 9.0)], utc, scans(cell, 9, 1, 3))
 

@@ -49,7 +49,7 @@ def test_an_outcome_is_written_once_and_with_the_facts_it_belongs_to(path: Path)
         assert [s.outcome for s in store.read.submitted()] == ["accepted", "done"]
         assert store.read.submitted("2")[0].actor == "bob"
         with pytest.raises(StoreError, match="written once"):
-            store.inbox.settle("2", "refused")
+            store.commit([], utc, settled=[("2", "refused")])
 
 
 def test_there_must_be_a_bench(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_an_untouched_database_has_no_problems(path: Path) -> None:
     verdict = verify(path)
     assert verdict.problems == []
     assert verdict.ok
-    assert verdict.counts["journal"] == 12
+    assert verdict.counts["journal"] == 13
     assert verdict.counts["scans"] == 8
     assert verdict.counts["scans_without_digest"] == 3
 
@@ -111,9 +111,18 @@ def test_one_changed_value_in_any_row_of_any_table_is_found(path: Path) -> None:
         found = verify(path).problems
         if not any(problem.startswith(PROOFS[name.split("[")[0]]) for problem in found):
             missed.append(name)
-    # The newest request of the inbox has no successor that would miss it.
+    # The newest request of the inbox has no successor that would miss it, nor an outcome of which the journal tells.
     assert missed == ["inbox[2] deleted"]
     assert tried > 300
+
+
+def test_a_request_that_was_carried_out_cannot_wait_again_nor_be_gone(path: Path) -> None:
+    again = "UPDATE inbox SET outcome = NULL, outcome_sha256 = NULL WHERE id = 1"
+    for forged in ((again,), ("DELETE FROM inbox",)):
+        original = path.read_bytes()
+        forge(path, *((sql, ()) for sql in forged))
+        assert verify(path).problems == ["inbox: what became of request 1 is not what the journal tells"]
+        restore(path, original)
 
 
 def test_one_flipped_byte_of_the_file_itself_is_found(path: Path) -> None:
