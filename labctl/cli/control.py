@@ -83,23 +83,47 @@ def abort(arguments: Namespace) -> int:
 
 
 def clear(arguments: Namespace) -> int:
-    """Say what the cause was; this also takes the e-stop back."""
+    """Say what the cause was; this also takes the e-stop back, unless a chamber is named."""
     if not arguments.reason:
         raise UsageError("say what the cause was and that it is gone: --reason TEXT")
     folder: Path = arguments.bench
-    code = 0
-    if _only_estop(folder, _state(folder)):
+    if arguments.chamber:
+        if arguments.run:
+            raise UsageError("name a run or a chamber, not both")
+        return _clear_chamber(arguments, arguments.chamber)
+    pressed = (folder / ESTOP).exists()
+    state = BenchState() if pressed and not (folder / DATABASE).exists() else _state(folder)
+    waiting = [run.run_id for run in state.runs.values() if run.state == "ABORTED" and not run.cleared]
+    if pressed and not waiting and not any(_is_under_way(run) for run in state.runs.values()):
+        release_estop(folder)
         print("nothing was under way; the e-stop is taken back")
-    else:
-        code = _command("clear", arguments)
+        if tripped := _tripped_alone(state):
+            say(
+                f"{', '.join(tripped)} has tripped besides; that waits for a `labctl clear --reason ...` of its own"
+            )
+        return 0
+    if arguments.run is None and not waiting and (tripped := _tripped_alone(state)):
+        if len(tripped) > 1:
+            raise UsageError(f"several chambers have tripped; name one: --chamber {' or '.join(tripped)}")
+        return _clear_chamber(arguments, tripped[0])
+    if waiting:
+        arguments.run = arguments.run or waiting[-1]
+    code = _command("clear", arguments)
     release_estop(folder)
     return code
 
 
-def _only_estop(folder: Path, state: BenchState) -> bool:
-    """The e-stop is set, and no run waits for its cause to be recorded."""
-    waits = any(r.end_state is None or (r.state == "ABORTED" and not r.cleared) for r in state.runs.values())
-    return (folder / ESTOP).exists() and not waits
+def _clear_chamber(arguments: Namespace, chamber: str) -> int:
+    """What tripped while no run used the chamber, or once its run was reset, is cleared at the chamber."""
+    args = {"chamber": chamber, "reason": arguments.reason}
+    print(f"clear {chamber}: {submit(arguments.bench, 'clear', None, args, actor(arguments))}")
+    return 0
+
+
+def _tripped_alone(state: BenchState) -> list[str]:
+    """The chambers whose trips belong to no run that could be cleared or reset."""
+    owned = {name for name, run in state.runs.items() if run.state != "IDLE"}
+    return [name for name, c in state.chambers.items() if c.latched and c.tripped_run not in owned]
 
 
 def reset(arguments: Namespace) -> int:
@@ -277,12 +301,17 @@ def _chosen(state: BenchState, name: str | None) -> RunState:
             hint = nearest(name, state.runs) or "`labctl runs list` has them"
             raise UsageError(f"there is no run {name!r} on this bench; {hint}")
         return state.runs[name]
-    live = [run for run in state.runs.values() if run.end_state is None]
+    live = [run for run in state.runs.values() if _is_under_way(run)]
     if len(live) > 1:
         raise UsageError(f"several runs are under way; name one: {', '.join(run.run_id for run in live)}")
     if not state.runs:
         raise UsageError("nothing has run on this bench yet")
     return live[0] if live else list(state.runs.values())[-1]
+
+
+def _is_under_way(run: RunState) -> bool:
+    """One whose start was refused never was."""
+    return run.end_state is None and run.started_s is not None
 
 
 def _entered(prompt: dict[str, Any], texts: dict[str, str]) -> dict[str, float]:

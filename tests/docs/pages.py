@@ -127,7 +127,8 @@ def states() -> str:
         table(("state", *COMMANDS, "when done"), rows),
         "HOLD is for faults and people, PAUSE for people only. STOP cools down at a controlled rate, ABORT takes the "
         "energy away at once; both leave gas flowing. An aborted run can be reset only after a person said what the "
-        "cause was (`labctl clear --reason ...`). How a run ended is written once and never changes.",
+        "cause was (`labctl clear --reason ...`). What trips while no run uses its chamber, or after that reset, is "
+        "cleared at the chamber, by the same verb. How a run ended is written once and never changes.",
     )
 
 

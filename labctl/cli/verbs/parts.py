@@ -103,6 +103,7 @@ PARTS: dict[str, Any] = {"metavar": "SAMPLE[=MASS]", "action": "append", "defaul
 OUTPUT = option("-o", "--output", metavar="FILE", type=file, help="write here instead")
 
 
-def control(verb: str, text: str) -> Command:
+def control(verb: str, text: str, *more: Option) -> Command:
     """A command to a run, put in the controller's inbox."""
-    return Command(verb, text, f"labctl.cli.control:{verb}", (RUN, REASON, BY, BENCH), group="Steer a run")
+    options = (RUN, *more, REASON, BY, BENCH)
+    return Command(verb, text, f"labctl.cli.control:{verb}", options, group="Steer a run")

@@ -120,7 +120,13 @@ RUNNING: tuple[Command, ...] = (
     control("restore", "set again what labctl commanded, after somebody changed it at a panel"),
     control("stop", "end the run in order: cool down under gas"),
     control("abort", "end the run now: heat off, chambers made safe"),
-    control("clear", "record cause and person after an abort"),
+    control(
+        "clear",
+        "record cause and person after an abort, or after a trip of a chamber that no run uses",
+        option(
+            "--chamber", metavar="CHAMBER", help="only the trip of this chamber; its run was reset already"
+        ),
+    ),
     control("reset", "make the bench ready again"),
     Command(
         "adjust",
