@@ -12,7 +12,10 @@ from threading import Event
 import pytest
 
 from labctl.bench.loader import find_bench
+from labctl.engine.evolve import evolve
 from labctl.engine.state import empty
+from labctl.model.events import BENCH_STREAM
+from labctl.model.events import Event as Happened
 from labctl.runtime.clock import RealClock, utc_now_ms
 from labctl.runtime.folder import DATABASE, ESTOP, Lock, press_estop
 from labctl.runtime.record import InStore
@@ -127,6 +130,23 @@ def test_a_trip_after_the_reset_of_its_run_is_cleared_at_the_chamber(
         )
         assert (code, out) == (0, "clear tube: accepted\n"), said
         assert "over_temperature" not in latched(folder, labctl)
+
+
+def test_of_several_chambers_that_tripped_one_is_named(folder: Path, labctl: Labctl) -> None:
+    hands = tripped_again()
+    data = {"chamber": "drying-oven", "guard": "stuck_heater", "latched": True, "run": None}
+    again = Happened(BENCH_STREAM, "tripped", data, hands.now)
+    hands.events.append(again)
+    hands.state = evolve(hands.state, again)
+    place = ("--reason", "a stuck relay, changed", "--bench", str(folder))
+    with controlled(folder, hands):
+        code, _, said = labctl("clear", *place)
+        assert code == 2
+        assert "several chambers have tripped; name one: --chamber" in said
+        assert labctl("clear", "--chamber", "tub", *place)[0] == 8
+        assert labctl("clear", "--chamber", "tube", *place)[0] == 0
+        code, out, said = labctl("clear", *place)
+        assert (code, out) == (0, "clear drying-oven: accepted\n"), said
 
 
 def test_a_trip_of_a_run_is_cleared_with_the_run(folder: Path, labctl: Labctl) -> None:
