@@ -8,7 +8,7 @@ import pytest
 
 from labctl.model.readings import BAD, GOOD, SILENT
 from labctl.protocol.plan import Segment
-from tests.engine.bench import Hands, bundled, dry, inert, purge, ramp
+from tests.engine.bench import Hands, bare, bundled, dry, inert, purge, ramp
 from tests.engine.test_guards import trips
 from tests.engine.test_trips import furnace
 from tests.runtime.rehearsals import plan_of
@@ -319,6 +319,27 @@ def test_a_setpoint_that_climbed_while_nobody_looked_proves_nothing_of_an_oven()
     before = hands.state.tally["drying-oven/energy/change_k"]
     hands.scan(60.0)
     assert hands.state.tally["drying-oven/energy/change_k"] == before
+
+
+def test_of_an_oven_whose_setpoint_is_not_read_nothing_is_concluded() -> None:
+    hands = Hands(dry(segments=(ramp(100.0, 600.0),)), physics=True)
+    hands.start()
+    hands.phase("dry", "ramp")
+    hands.quality["oven.working_setpoint"] = SILENT
+    hands.go(20.0)
+    assert hands.state.tally["drying-oven/energy/change_k"] == 0.0
+
+
+def test_a_furnace_whose_power_nobody_measured_is_not_held_against_it() -> None:
+    bench = bare("small")
+    tube = bench.chambers["tube"].model_copy(update={"heating_k_per_min": None})
+    unmeasured = bench.model_copy(update={"chambers": {**bench.chambers, "tube": tube}})
+    hands = Hands(purge(timeout_s=1e5), inert(), physics=True, bench=unmeasured)
+    hands.heated(22.0)
+    hands.values["furnace.output"] = 100.0
+    hands.go(60.0)
+    assert trips(hands) == []
+    assert hands.state.tally["tube/energy/change_k"] == 0.0
 
 
 # -- thermometers_disagree -------------------------------------------------------------------------
