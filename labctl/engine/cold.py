@@ -63,10 +63,14 @@ def _agree(values: list[float]) -> bool:
     return max(values) - min(values) <= limit("vote_agreement")
 
 
+def is_hot(scan: Scan, rig: Rig) -> bool:
+    """Whether any good thermometer reads T_gas_off or more."""
+    return max(scan.temperatures(rig), default=-math.inf) >= limit("T_gas_off")
+
+
 def gas_may_stop(scan: Scan, rig: Rig) -> bool:
     """Whether gas to this chamber may be stopped now."""
-    temperatures = scan.temperatures(rig)
-    if temperatures and max(temperatures) >= limit("T_gas_off"):
+    if is_hot(scan, rig):
         return False
     since = scan.tally.get(_names(rig.name).vote_s)
     if since is not None and scan.now - since >= limit("vote_for"):

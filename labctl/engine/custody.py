@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from labctl.engine import relief, safe
-from labctl.engine.cold import gas_may_stop, is_open_cold
+from labctl.engine.cold import gas_may_stop, is_hot, is_open_cold
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.model.limits import limit
@@ -42,11 +42,17 @@ def advance(scan: Scan, rig: Rig) -> None:
 
 
 def keep_gas(scan: Scan, rig: Rig) -> None:
-    """Gas that a chamber made safe lives by is asked for again when its controller has lost the setpoint.
+    """Gas that a chamber made safe lives by is asked for again when it lacks.
 
-    A controller that was without power, or a hand at its panel, would else leave hot carbon in air.
+    A controller that was without power, or a hand at its panel, would else leave hot carbon in air; so would a heater
+    that sticks after the gas was stopped.
     """
     chamber, asked = scan.state.chambers[rig.name], f"{rig.name}/gas_asked_s"
+    least = min(rig.protective_sccm, relief.cap_sccm(scan, rig))
+    stopped = chamber.atmosphere == "inert" and chamber.flow_sccm == 0.0 < least
+    if rig.gas is not None and stopped and is_hot(scan, rig):
+        scan.send(rig, rig.gas, "set_flow", {"flow_sccm": least}, why="it is not cold after all")
+        return
     setpoint = scan.good(rig, rig.gas, "flow_setpoint")
     lost = setpoint is not None and setpoint < limit("nitrogen_low_fraction") * chamber.flow_sccm
     count = f"{rig.name}/gas_unset_n"
@@ -63,13 +69,11 @@ def keep_gas(scan: Scan, rig: Rig) -> None:
 
 
 def _advance_gas(scan: Scan, rig: Rig, gas: str) -> None:
-    """Stop the gas when it may stop, and see that it has; bring it back when the chamber is hot after all."""
+    """Stop the gas when it may stop, and see that it has."""
     flow_sccm, retry = scan.state.chambers[rig.name].flow_sccm, f"{rig.name}/gas_retry_s"
     if not gas_may_stop(scan, rig):
-        if flow_sccm == 0.0 and relief.cap_sccm(scan, rig) >= rig.protective_sccm:
-            args = {"flow_sccm": rig.protective_sccm}
-            scan.send(rig, gas, "set_flow", args, why="custody: not cold after all")
-    elif flow_sccm > 0.0:
+        return
+    if flow_sccm > 0.0:
         scan.send(rig, gas, "set_flow", {"flow_sccm": 0.0}, why="custody: cold enough")
     elif scan.good(rig, gas, "flow_setpoint") == 0.0:
         scan.emit("custody_gas_stopped", {"chamber": rig.name})

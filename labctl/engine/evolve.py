@@ -213,6 +213,9 @@ def _intent(state: BenchState, data: Data, event: Event) -> BenchState:
             state = _put_chamber(state, chamber, lease=None)
         case "set_flow":
             state = _put_chamber(state, chamber, flow_sccm=args["flow_sccm"])
+            custody = state.chambers[chamber].custody
+            if custody is not None and args["flow_sccm"] > 0.0:
+                state = _put_chamber(state, chamber, custody={**custody, "gas": True})
         case "source":
             state = _put_chamber(state, chamber, programmed_a=args["limit_a"], energised=True)
         case "stir":

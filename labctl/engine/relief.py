@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from labctl.engine.cold import gas_may_stop
 from labctl.engine.context import Rig
 from labctl.engine.scan import Scan
 from labctl.model.limits import limit
@@ -30,6 +31,8 @@ def advance(scan: Scan, rig: Rig) -> None:
     cap, chamber = cap_sccm(scan, rig), scan.state.chambers[rig.name]
     if pressure is None or rig.gas is None:
         return
+    if chamber.flow_sccm == 0.0 and gas_may_stop(scan, rig):
+        return  # nothing lives by it: whoever stopped it need not see it back
     begins = "tube_pressure" in chamber.latched and pressure > limit("tube_pressure_trip")
     if math.isinf(cap) and not begins:
         return

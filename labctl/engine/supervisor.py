@@ -96,7 +96,7 @@ def advance(scan: Scan, rig: Rig) -> None:
     run = scan.state.runs.get(chamber.run or "")
     if chamber.safe is not None and safe.is_done(chamber) and (run is None or run.end_state is not None):
         custody.open_or_release(scan, rig, chamber.safe["cause"], chamber.run)
-    if rig.gas is not None and chamber.flow_sccm > 0.0 and (chamber.custody or safe.is_done(chamber)):
+    if rig.gas is not None and (chamber.custody or chamber.safe):
         custody.keep_gas(scan, rig)
     if chamber.custody is not None:
         if chamber.safe is None:

@@ -77,6 +77,24 @@ def test_pressure_is_relieved_in_custody_too() -> None:
     assert (hands.values["nitrogen.flow"] or 0.0) < 100.0
 
 
+def test_gas_that_custody_stopped_is_not_brought_back_by_relief_unless_the_tube_grows_hot() -> None:
+    hands = hot()
+    squeeze(hands, 0.25 / 200.0, 2.0)
+    hands.at(200.0)
+    squeeze(hands, 0.25 / 200.0, 60.0)
+    assert hands.tube.flow_sccm == 72.0
+    hands.at(90.0)
+    squeeze(hands, 0.25 / 200.0, 660.0)
+    assert (hands.tube.flow_sccm, hands.values["nitrogen.flow_setpoint"]) == (0.0, 0.0)
+    assert flows(hands.commands)[-2:] == [72.0, 0.0]
+    hands.at(100.0)
+    squeeze(hands, 0.25 / 200.0, 60.0)
+    assert 0.05 <= (hands.values["io.tube_pressure"] or 0.0) < 0.1
+    hands.at(40.0)
+    hands.until(lambda: hands.tube.custody is None, 5000.0)
+    assert hands.values["nitrogen.flow_setpoint"] == 0.0
+
+
 def test_a_pressure_that_cannot_be_read_holds_the_run_warm() -> None:
     hands = hot()
     hands.values["io.tube_pressure"], hands.quality["io.tube_pressure"] = 0.5, BAD

@@ -292,7 +292,16 @@ def held_cool() -> Hands:
     return hands
 
 
-@pytest.mark.parametrize("made_safe", [in_custody, held_cool])
+def heater_not_proven_off() -> Hands:
+    hands = hot()
+    hands.outcome["heat_off"] = "failed"
+    assert hands.ask("abort")[1]
+    hands.go(20.0)
+    assert hands.run.state == "ABORTING"
+    return hands
+
+
+@pytest.mark.parametrize("made_safe", [in_custody, held_cool, heater_not_proven_off])
 def test_a_flow_controller_that_lost_its_setpoint_beside_a_hot_tube_is_asked_again(
     made_safe: Callable[[], Hands],
 ) -> None:
@@ -416,6 +425,35 @@ def test_gas_that_does_not_stop_is_told_again_and_comes_back_when_the_tube_is_ho
     hands.scan()
     assert hands.sent("set_flow")[-1].args == {"flow_sccm": 100.0}
     assert hands.tube.flow_sccm == 100.0
+
+
+@pytest.mark.parametrize("heat_off", ["ok", "failed"])
+def test_gas_that_was_stopped_comes_back_when_a_heater_sticks_and_stops_again_once_it_is_cold(
+    heat_off: str,
+) -> None:
+    hands = in_custody()
+    hands.at(70.0)
+    hands.until(lambda: hands.tube.custody == {**(hands.tube.custody or {}), "gas": False}, 700.0)
+    hands.outcome["heat_off"] = heat_off
+    hands.values["furnace.output"] = 30.0
+    hands.go(5.0)
+    assert (hands.tube.safe is not None) == (heat_off == "failed")
+    hands.at(99.0)
+    hands.go(5.0)
+    assert hands.values["nitrogen.flow_setpoint"] == 0.0
+    hands.at(100.0)
+    hands.scan()
+    assert hands.values["nitrogen.flow_setpoint"] == 100.0
+    assert hands.tube.custody is not None
+    assert hands.tube.custody["gas"] is True
+    hands.outcome["set_flow"] = "failed"
+    hands.outcome.pop("heat_off")
+    hands.at(50.0)
+    hands.go(700.0)
+    assert hands.tube.custody is not None, "its gas has not stopped"
+    hands.outcome.clear()
+    hands.until(lambda: hands.tube.custody is None, 60.0)
+    assert hands.values["nitrogen.flow_setpoint"] == 0.0
 
 
 def test_a_heater_that_comes_on_in_custody_is_turned_off_again() -> None:
