@@ -25,7 +25,7 @@ from labctl.cli.progress import Progress
 from labctl.cli.terminal import say
 from labctl.engine.context import with_plan
 from labctl.engine.state import empty
-from labctl.errors import LabctlError, PermissiveError
+from labctl.errors import PermissiveError
 from labctl.forecast import Rehearsal, forecast
 from labctl.model.commands import Request
 from labctl.protocol.plan import Plan, canonical
@@ -83,7 +83,6 @@ def _simulate(
     seed = lockstep.seed if lockstep else arguments.seed
     run_id = run_id_of(plan, seed)
     folder = _new_folder(Path.cwd() / SIMULATED_RUNS, run_id)
-    say(f"SIMULATED run {run_id}, in {folder}")
     if arguments.faults:
         (folder / FAULTS_FILE).write_bytes(arguments.faults.read_bytes())
     text = yaml.safe_dump(bench.model_dump(mode="json"), sort_keys=False)
@@ -92,9 +91,10 @@ def _simulate(
     (folder / "protocols" / f"{plan.protocol}.yaml").write_text(protocol_text, encoding="utf-8")
     try:
         planned = forecast(bench, entries, plan)
-    except LabctlError:
+    except BaseException:  # a forecast that fails, and an interrupt
         rmtree(folder)  # nothing has run in it
         raise
+    say(f"SIMULATED run {run_id}, in {folder}")
     clock = lockstep.clock if lockstep else VirtualClock(arguments.speed)
     gc.set_threshold(COLLECT_AFTER)
     started, cpu = wall_s(), cpu_s()
@@ -221,10 +221,8 @@ def _stop_on_interrupt(
             return
         pressed.append(number)
         progress.tell("Stopping: cooling down under gas. This process ends when everything is safe and cold.")
-        args: dict[str, Any] = {"reason": "interrupted at the terminal"}
-        record, clock = rehearsal.record, rehearsal.clock
-        utc = clock.utc_ms(clock.now())
-        record.ask("stop", args, actor="terminal", run=run_id, key=f"{run_id}/interrupt", utc_ms=utc)
+        reason, key = "interrupted at the terminal", f"{run_id}/interrupt"
+        rehearsal.controller.stop_soon(run_id, actor="terminal", reason=reason, key=key)
 
     before: dict[int, Any] = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
     try:

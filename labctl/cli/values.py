@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+DATABASE = b"SQLite format 3\0"
+"""How every SQLite file begins (its file format, section 1.3)."""
+
 
 def path(text: str) -> Path:
     """A path, of whatever is there or not yet there."""
@@ -23,13 +26,17 @@ def path(text: str) -> Path:
 
 
 def file(text: str) -> Path:
-    """A file that may not exist yet; its folder may not either."""
+    """A file to write, that may not exist yet; its folder may not either. A database is never overwritten."""
     place = path(text)
     if place.is_dir():
         raise ArgumentTypeError(f"{text} is a folder; name a file")
     above = next(parent for parent in place.absolute().parents if parent.exists())
     if not above.is_dir():
         raise ArgumentTypeError(f"{text} cannot be a file: {above} is no folder")
+    if place.is_file():
+        with place.open("rb") as there:
+            if there.read(len(DATABASE)) == DATABASE:
+                raise ArgumentTypeError(f"{text} is a database; it is never overwritten")
     return place
 
 

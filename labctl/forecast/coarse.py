@@ -113,11 +113,11 @@ def forecast(bench: Bench, entries: Mapping[str, DriverEntry], plan: Plan) -> Fo
         try:
             controller.run(over)
         except (WaitTimeoutError, PermissiveError) as error:
-            raise ForecastError(f"the simulated run does not end: {error}") from error
+            raise ForecastError(f"the forecast does not end: {error}") from error
         run = controller.state.runs[RUN]
         if run.state != "COMPLETE":
             raise ForecastError(
-                f"the simulated run is {run.state} after {controller.clock.now() / 3600:.1f} h: {run.reason}"
+                f"the forecast is {run.state} after {controller.clock.now() / 3600:.1f} h: {run.reason}"
             )
         profile = profile_of(record)
         return Forecast(

@@ -82,6 +82,7 @@ class Controller:
         self._last_s: float | None = None
         self._polled_s = float("-inf")
         self._asked = True
+        self._stops: list[tuple[str, str, str, str]] = []
         self._watched: tuple[object, object] | None = None
         self._names: tuple[str, ...] = ()
         self._period_s = 0.0
@@ -205,8 +206,17 @@ class Controller:
         """Look at the inbox in the next scan, however lately it was looked at by the wall's clock."""
         self._asked = True
 
+    def stop_soon(self, run_id: str, *, actor: str, reason: str, key: str) -> None:
+        """Have a run asked to stop at the next look at the inbox. Safe in a signal handler, whatever it interrupts."""
+        self._stops.append((run_id, actor, reason, key))
+
     def poll(self) -> bool:
         """Look at the inbox and the e-stop if it is time to; whether either asks for a scan at once."""
+        while self._stops:
+            run_id, actor, reason, key = self._stops.pop(0)
+            utc = self.clock.utc_ms(self.clock.now())
+            self.record.ask("stop", {"reason": reason}, actor=actor, run=run_id, key=key, utc_ms=utc)
+            self._asked = True
         if wall_s() - self._polled_s < POLL_S:
             return self._asked
         self._polled_s = wall_s()

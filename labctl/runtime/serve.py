@@ -100,7 +100,7 @@ class Server:
         )
         self._instruments = Threaded(made, {bus_of(self.bench, n): clock for n in made}, wait=False)
         context = compile_bench(self.bench, facts(self.bench, self._entries), self._plans(state))
-        self.controller = _ServingController(
+        self.controller = Controller(
             context,
             state,
             self._instruments,
@@ -178,7 +178,8 @@ class Server:
         self._leave = True
         for run in self.controller.state.runs.values():
             if run.end_state is None and run.started_s is not None:
-                self.controller.stop_soon(run.run_id)
+                reason, key = "the controller was told to leave", f"{run.run_id}/leave/{os.getpid()}"
+                self.controller.stop_soon(run.run_id, actor="system", reason=reason, key=key)
 
     def _plans(self, state: BenchState) -> list[Plan]:
         plans = []
@@ -211,34 +212,6 @@ class Server:
                 data |= connection.audit.to_json()
             events.append(Event(BENCH_STREAM, "audit", data, now))
         self._store.commit(events, self.controller.clock.utc_ms)
-
-
-class _ServingController(Controller):
-    """A controller that learns of new plans, and can be asked to stop from a signal."""
-
-    def __init__(
-        self,
-        *arguments: Any,
-        **options: Any,
-    ) -> None:
-        super().__init__(*arguments, **options)
-        self._stops: list[str] = []
-
-    def stop_soon(self, run_id: str) -> None:
-        """Have the run stopped in the next scan. Safe in a signal handler."""
-        self._stops.append(run_id)
-
-    def poll(self) -> bool:
-        """As Controller.poll; turns stops asked for by a signal into requests."""
-        while self._stops:
-            run_id = self._stops.pop()
-            args: dict[str, Any] = {"reason": "the controller was told to leave"}
-            utc = self.clock.utc_ms(self.clock.now())
-            self.record.ask(
-                "stop", args, actor="system", run=run_id, key=f"{run_id}/leave/{os.getpid()}", utc_ms=utc
-            )
-            self._asked = True
-        return super().poll()
 
 
 def _begin_batch(door: Backdoor, plan: Plan, run: str) -> None:

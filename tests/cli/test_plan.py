@@ -101,7 +101,7 @@ def test_what_the_bench_has_no_power_for_is_refused_with_what_was_known_before(
     code, out, said = labctl("plan", "short-furnace", "--bench", "small")
     assert (code, out) == (3, "")
     assert "20 K/min; tube rises by 8 K/min at full output" in said
-    assert "the simulated run is HELD" in said
+    assert "the forecast is HELD" in said
 
 
 def test_a_time_that_is_none_is_refused(labctl: Labctl) -> None:

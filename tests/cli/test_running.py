@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import yaml
 
 from labctl.bench.loader import find_bench
+from labctl.store import Store
 from tests.commandline import Labctl
 
 RUN_KEYS = {
@@ -41,6 +45,39 @@ def tightened(folder: Path, **limits: float) -> None:
     bench = yaml.safe_load((folder / "bench.yaml").read_text())
     bench["chambers"]["tube"]["guards"][0]["limits"] = limits
     (folder / "bench.yaml").write_text(yaml.safe_dump(bench))
+
+
+def test_an_interrupt_in_the_middle_of_a_commit_stops_the_run_in_order(
+    here: Path, labctl: Labctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, batches = Store._insert, 0
+
+    def interrupted(self: Store, *arguments: Any) -> tuple[int, int]:
+        nonlocal batches
+        batches += 1
+        if batches == 3:
+            signal.raise_signal(signal.SIGINT)
+        return insert(self, *arguments)
+
+    monkeypatch.setattr(Store, "_insert", interrupted)
+    code, out, _ = labctl("run", "short-furnace", "--simulate", "--bench", "small", "--yes", "--json")
+    result = last_json(out)
+    assert (code, result["state"], result["reason"]) == (4, "STOPPED", "interrupted at the terminal")
+    assert labctl("audit", "verify", "--bench", result["bench"])[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["schema", "protocol", "-o"], ["plan", "short-furnace", "--bench", "small", "--html"]]
+)
+def test_no_file_that_is_written_takes_the_place_of_a_database(
+    here: Path, labctl: Labctl, words: list[str]
+) -> None:
+    with closing(sqlite3.connect("labctl.db")) as database:
+        database.execute("CREATE TABLE scans (seq)")
+    before = (here / "labctl.db").read_bytes()
+    code, _, said = labctl(*words, "labctl.db")
+    assert (code, "labctl.db is a database; it is never overwritten" in said) == (2, True)
+    assert (here / "labctl.db").read_bytes() == before
 
 
 def test_a_disk_without_room_for_the_report_does_not_take_the_verdict_along(here: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
@@ -125,6 +126,24 @@ def targets(plan: Plan) -> Iterator[tuple[int, Heat, Segment, Path]]:
         for j, segment in enumerate(heat.segments):
             single: Path = ("steps", i, "heat")
             yield i, heat, segment, single if len(heat.segments) == 1 else (*single, "segments", j)
+
+
+def ramps(plan: Plan) -> Iterator[tuple[Heat, float, Path]]:
+    """The ramp of every segment in K/min, infinite where none is written and the instrument goes as fast as it can.
+
+    A later segment without one that leads down is left out: no heater makes that faster than it loses heat.
+    """
+    step, was_c = -1, 0.0
+    for i, heat, segment, path in targets(plan):
+        falls = i == step and segment.target_c <= was_c
+        step, was_c = i, segment.target_c
+        if segment.ramp_k_per_min or not falls:
+            yield heat, segment.ramp_k_per_min or math.inf, (*path, "ramp")
+
+
+def rate(ramp_k_per_min: float) -> str:
+    """A ramp of `ramps` in words."""
+    return "no ramp, as fast as it can," if math.isinf(ramp_k_per_min) else f"{ramp_k_per_min:g} K/min"
 
 
 def top_c(heat: Heat) -> float:

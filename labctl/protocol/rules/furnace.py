@@ -15,6 +15,8 @@ from labctl.protocol.rules.core import (
     having,
     in_batch,
     number,
+    ramps,
+    rate,
     rule,
     said,
     targets,
@@ -51,16 +53,16 @@ def _tube_limit(plan: Plan, bench: Bench) -> Iterator[Hit]:
     "Carbolite STF manual p. 7", number=Number(400.0, "K mm/min", "lower"), waive="errors",
 )  # fmt: skip
 def _tube_ramp(plan: Plan, bench: Bench) -> Iterator[Hit]:
-    for _, heat, segment, path in targets(plan):
+    for heat, ramp, path in ramps(plan):
         tube = tube_of(bench, heat)
         if tube is None or not tube.inner_diameter_mm:
             continue
         most = number(bench, "FUR-002")
         usual = most / tube.inner_diameter_mm
-        if segment.ramp_k_per_min > usual:
-            severity = "error" if segment.ramp_k_per_min > 1.5 * usual else "warning"
-            message = f"{segment.ramp_k_per_min:g} K/min is faster than {most:g}/ID = {usual:.1f} K/min of this tube"
-            yield Hit((*path, "ramp"), message, f"at most {math.floor(usual * 10) / 10:g} K/min", severity)
+        if ramp > usual:
+            severity = "error" if ramp > 1.5 * usual else "warning"
+            message = f"{rate(ramp)} is faster than {most:g}/ID = {usual:.1f} K/min of this tube"
+            yield Hit(path, message, f"at most {math.floor(usual * 10) / 10:g} K/min", severity)
 
 
 @rule(
@@ -71,19 +73,19 @@ def _tube_ramp(plan: Plan, bench: Bench) -> Iterator[Hit]:
 )  # fmt: skip
 def _alumina_ramp(plan: Plan, bench: Bench) -> Iterator[Hit]:
     noted = False
-    for _, heat, segment, path in targets(plan):
+    for heat, ramp, path in ramps(plan):
         tube = tube_of(bench, heat)
         if tube is None or tube.material != "alumina" or (tube.inner_diameter_mm or NARROW_MM) < NARROW_MM:
             continue
-        most, ramp = number(bench, "FUR-003"), segment.ramp_k_per_min
+        most = number(bench, "FUR-003")
         if ramp > most:
             severity = "error" if ramp > 2 * most else "warning"
-            message = f"{ramp:g} K/min is fast for an alumina tube: {most:g} K/min"
-            yield Hit((*path, "ramp"), message, f"{most:g} K/min", severity)
+            message = f"{rate(ramp)} is fast for an alumina tube: {most:g} K/min"
+            yield Hit(path, message, f"{most:g} K/min", severity)
         elif ramp > 1.0 and not noted:
             noted = True
             message = f"{ramp:g} K/min: one maker of alumina tubes advises 1 K/min"
-            yield Hit((*path, "ramp"), message, severity="info")
+            yield Hit(path, message, severity="info")
 
 
 def _holds_alkali(plan: Plan) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.bench.schema import Bench
 from labctl.protocol.plan import Plan, Stir
-from labctl.protocol.rules.core import Hit, flows, rule, steps, targets
+from labctl.protocol.rules.core import Hit, flows, ramps, rate, rule, steps, targets
 
 ABOVE_ROOM_K = 5.0
 
@@ -32,11 +32,11 @@ def _temperature(plan: Plan, bench: Bench) -> Iterator[Hit]:
 
 @rule("LIM-002", "error", "No ramp faster than the instrument's limit.", "bench file", waive="never")
 def _ramp(plan: Plan, bench: Bench) -> Iterator[Hit]:
-    for _, heat, segment, path in targets(plan):
+    for heat, ramp, path in ramps(plan):
         limit = bench.instruments[heat.heater].limits.max_ramp_k_per_min
-        if limit is not None and segment.ramp_k_per_min > limit:
-            message = f"{segment.ramp_k_per_min:g} K/min is above the {limit:g} K/min limit of {heat.heater}"
-            yield Hit((*path, "ramp"), message, "the bench's limit always wins")
+        if limit is not None and ramp > limit:
+            message = f"{rate(ramp)} is above the {limit:g} K/min limit of {heat.heater}"
+            yield Hit(path, message, "the bench's limit always wins")
 
 
 @rule("LIM-003", "error", "No flow above the controller's limit.", "bench file", waive="never")

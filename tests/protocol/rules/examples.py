@@ -86,6 +86,8 @@ DOWN = (
     "  - {id: down, heat: {with: furnace, to: 300 degC, ramp: 4 K/min, atmosphere: inert, "
     f"{FLOW}, after: continue}}}}\n  - {{id: cool,",
 )
+PYROLYSIS = 'to: "{pyrolysis_temperature}", ramp: 5 K/min, hold: "{pyrolysis_hold}"'
+UNRAMPED_DOWN = (PYROLYSIS, f"segments: [{{{PYROLYSIS}}}, {{to: 300 degC, hold: 10 min}}]")
 GLOVE_BOX = "confirm: [glove box below 1 ppm of oxygen and water], "
 NVP = "formula: Na3V2(PO4)3"
 CALCINE = (f"atmosphere: inert, {FLOW}, after: continue", "after: continue")
@@ -149,6 +151,8 @@ EXAMPLES: tuple[Example, ...] = (
             Case((('"{pyrolysis_temperature}"', "1100 degC"),), QUARTZ)),
     Example("FUR-002", "warning", Case((("ramp: 5 K/min", "ramp: 8 K/min"),)), "id: pyrolyse", PLAIN),
     Example("FUR-002", "error", Case(bench=changed("chambers", "tube", inner_diameter_mm=130)), "id: pyrolyse", PLAIN),
+    Example("FUR-002", "error", Case((("ramp: 5 K/min, ", ""),)), "id: pyrolyse", PLAIN),
+    Example("FUR-003", "error", Case((("ramp: 5 K/min, ", ""),)), "id: pyrolyse", PLAIN),
     Example("FUR-003", "warning", Case((("ramp: 5 K/min", "ramp: 6 K/min"),)), "id: pyrolyse",
             Case((("ramp: 5 K/min", "ramp: 6 K/min"),), QUARTZ)),
     Example("FUR-003", "error", Case((("ramp: 5 K/min", "ramp: 11 K/min"),)), "id: pyrolyse",
@@ -198,6 +202,8 @@ EXAMPLES: tuple[Example, ...] = (
     # the bench's limits, and what it lacks
     Example("LIM-001", "error", Case((("to: 40 degC", "to: 310 degC"),)), "id: evaporate", PLAIN),
     Example("LIM-002", "error", Case((("ramp: 5 K/min", "ramp: 11 K/min"),)), "id: pyrolyse", PLAIN),
+    Example("LIM-002", "error", Case((("ramp: 5 K/min, ", ""),)), "id: pyrolyse", PLAIN),
+    Example("LIM-002", "error", Case((("ramp: 5 K/min", "ramp: 0 K/min"),)), "id: pyrolyse", Case((UNRAMPED_DOWN,))),
     Example("LIM-003", "error", Case((('flow: "{purge_flow}"', "flow: 2 slm"),)), "id: purge", PLAIN),
     Example("LIM-004", "error", Case((("speed: 500 rpm", "speed: 1600 rpm"),)), "id: mix", PLAIN),
     Example("LIM-005", "error", Case((("to: 40 degC", "to: 20 degC"),)), "id: evaporate", PLAIN),
