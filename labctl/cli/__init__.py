@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from traceback import print_exc
 
             print_exc()
-        return explain(error)
+        return explain(error, as_json=getattr(arguments, "json", False))
 
 
 def _take_any_text(stream: object) -> None:
@@ -74,8 +74,8 @@ def _take_any_text(stream: object) -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def explain(error: Exception) -> int:
-    """Say on stderr, within one screen, what went wrong; return the exit code."""
+def explain(error: Exception, *, as_json: bool = False) -> int:
+    """Say on stderr, within one screen, what went wrong; return the exit code. as_json: findings on stdout too."""
     from labctl.errors import (
         LabctlError,
         ValidationError,
@@ -85,6 +85,12 @@ def explain(error: Exception) -> int:
         from labctl.cli.findings import print_findings
 
         print_findings(error.findings)
+        if as_json:
+            from dataclasses import asdict
+
+            from labctl.cli.terminal import print_json
+
+            print_json({"findings": [asdict(finding) for finding in error.findings]})
         return error.exit_code
     if isinstance(error, LabctlError):
         print(f"labctl: {error}", file=sys.stderr)

@@ -66,6 +66,14 @@ def test_an_interrupt_in_the_middle_of_a_commit_stops_the_run_in_order(
     assert labctl("audit", "verify", "--bench", result["bench"])[0] == 0
 
 
+def test_a_run_that_is_refused_tells_its_findings_as_json_too(here: Path, labctl: Labctl) -> None:
+    code, out, said = labctl(
+        "run", "short-furnace", "-p", "hold=3 K", "--simulate", "--bench", "small", "--json"
+    )
+    assert (code, "hold" in said) == (3, True)
+    assert [finding["severity"] for finding in last_json(out)["findings"]] == ["error"]
+
+
 @pytest.mark.parametrize(
     "words", [["schema", "protocol", "-o"], ["plan", "short-furnace", "--bench", "small", "--html"]]
 )
