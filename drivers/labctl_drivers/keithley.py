@@ -204,13 +204,29 @@ class Keithley(Driver):
         return {"voltage_v": level, "limit_a": limit, "output": 1.0, "off_mode": "HIMP"}
 
     def _open_circuit(self) -> dict[str, Any]:
-        self._connect()
-        # first what "off" means, then off: in any other state than this the cell would be drained
-        self._tell(":OUTP:SMOD HIMP")
-        self._tell(":OUTP OFF")
+        try:
+            self._connect()
+        except CommunicationError:
+            self._switch_off_blind()
+            raise
+        self._switch_off()
         self._require("output", ":OUTP?", "0")
         self._require("output-off state", ":OUTP:VOLT:SMOD?", "HIMP")
         return {"output": 0.0, "off_mode": "HIMP"}
+
+    def _switch_off(self) -> None:
+        # first what "off" means, then off: in any other state than this the cell would be drained
+        self._tell(":OUTP:SMOD HIMP")
+        self._tell(":OUTP OFF")
+
+    def _switch_off_blind(self) -> None:
+        """An instrument that hears and cannot be heard lets go of the cell all the same."""
+        if self._closed:
+            return
+        with suppress(CommunicationError):
+            self._resource = self.line.open_visa(termination="\n", timeout_s=TIMEOUT_S)
+            self._switch_off()
+        self._disconnect()
 
     def _prepare(self) -> None:
         """Settings that energise nothing; only with the output off."""

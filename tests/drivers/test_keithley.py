@@ -227,6 +227,24 @@ def test_open_circuit_stops_the_current_in_high_impedance(rig: Rig) -> None:
     assert rig.driver.execute("open_circuit", {})["output"] == 0.0
 
 
+def test_an_instrument_that_hears_and_cannot_be_heard_lets_go_of_the_cell(rig: Rig) -> None:
+    rig.driver.execute("source", CHARGE)
+    rig.device.set("off_mode", "NORM")
+    rig.wire.spoil = SPOILT["silence"]
+    assert rig.driver.read()[0].quality is SILENT
+    with pytest.raises(CommunicationError):
+        rig.driver.execute("open_circuit", {})
+    assert (rig.device.settings["output"], rig.device.settings["off_mode"]) == (False, "HIMP")
+
+
+def test_a_driver_that_was_closed_switches_nothing_off(rig: Rig) -> None:
+    rig.driver.execute("source", CHARGE)
+    rig.driver.close()
+    with pytest.raises(CommunicationError, match="not open"):
+        rig.driver.execute("open_circuit", {})
+    assert rig.device.settings["output"]
+
+
 def test_an_output_that_stays_on_is_reported(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.driver.execute("source", CHARGE)
     monkeypatch.setattr(Keithley2450, "set", lambda self, name, v: None)
