@@ -15,12 +15,13 @@ def main(arguments: Namespace) -> int:
     folder = arguments.folder
     bench = folder / "bench.yaml"
     template = bundled_benches()[BUNDLED_BENCH].read_text(encoding="utf-8")
-    (folder / "protocols").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         with bench.open("x", encoding="utf-8") as file:
             file.write(template)
     except FileExistsError:
         raise UsageError(f"{bench} exists already; nothing was changed") from None
+    (folder / "protocols").mkdir(exist_ok=True)
     print(bench)
     say("It describes the bundled simulated bench. Put in your instruments and their addresses, then:")
     say(f"  labctl validate 3dp-nvp-c --bench {folder}")

@@ -39,8 +39,10 @@ def test_init_makes_a_bench_that_loads_and_never_overwrites_it(
     assert load_bench(folder).simulated
     assert (folder / "protocols").is_dir()
     (folder / "bench.yaml").write_text("mine")
+    (folder / "protocols").rmdir()
     assert cli.main(["init", str(folder)]) == 2
     assert (folder / "bench.yaml").read_text() == "mine"
+    assert sorted(folder.iterdir()) == [folder / "bench.yaml"], "nothing was changed"
 
 
 def test_what_is_no_text_or_no_database_is_said_to_be_none(
