@@ -221,10 +221,8 @@ class Keithley(Driver):
 
     def _switch_off_blind(self) -> None:
         """An instrument that hears and cannot be heard lets go of the cell all the same."""
-        if self._closed:
-            return
         with suppress(CommunicationError):
-            self._resource = self.line.open_visa(termination="\n", timeout_s=TIMEOUT_S)
+            self._dial()
             self._switch_off()
         self._disconnect()
 
@@ -261,10 +259,8 @@ class Keithley(Driver):
             errors.append(error)
         return errors
 
-    def _connect(self) -> None:
-        """Have a resource that is in step: what it answers next answers what it is asked next."""
-        if self._resource is not None:
-            return
+    def _dial(self) -> None:
+        """Have a resource, whatever answers there."""
         if self._closed:
             raise CommunicationError(f"{self.line.address} is not open")
         from pyvisa.errors import Error  # slow to import, and known to whoever opens a resource
@@ -272,6 +268,12 @@ class Keithley(Driver):
         self._faults = (OSError, Error)
         self._resource = self.line.open_visa(termination="\n", timeout_s=TIMEOUT_S)
         self._last = b""
+
+    def _connect(self) -> None:
+        """Have a resource that is in step: what it answers next answers what it is asked next."""
+        if self._resource is not None:
+            return
+        self._dial()
         reply = self._exchange(b"*IDN?\n")
         for _ in range(OLD_REPLIES):
             if reply.upper().startswith(b"KEITHLEY"):

@@ -41,7 +41,7 @@ def advance(scan: Scan, rig: Rig) -> None:
         scan.forget(f"{rig.name}/")
 
 
-def keep_gas(scan: Scan, rig: Rig) -> None:
+def keep_gas(scan: Scan, rig: Rig, gas: str) -> None:
     """Gas that a chamber made safe lives by is asked for again when it lacks.
 
     A controller that was without power, or a hand at its panel, would else leave hot carbon in air; so would a heater
@@ -50,13 +50,13 @@ def keep_gas(scan: Scan, rig: Rig) -> None:
     chamber, asked = scan.state.chambers[rig.name], f"{rig.name}/gas_asked_s"
     least = min(rig.protective_sccm, relief.cap_sccm(scan, rig))
     stopped = chamber.atmosphere == "inert" and chamber.flow_sccm == 0.0 < least
-    if rig.gas is not None and stopped and is_hot(scan, rig):
-        scan.send(rig, rig.gas, "set_flow", {"flow_sccm": least}, why="it is not cold after all")
+    if stopped and is_hot(scan, rig):
+        scan.send(rig, gas, "set_flow", {"flow_sccm": least}, why="it is not cold after all")
         return
-    setpoint = scan.good(rig, rig.gas, "flow_setpoint")
+    setpoint = scan.good(rig, gas, "flow_setpoint")
     lost = setpoint is not None and setpoint < limit("nitrogen_low_fraction") * chamber.flow_sccm
     count = f"{rig.name}/gas_unset_n"
-    if not lost or rig.gas is None:
+    if not lost:
         scan.tally.pop(count, None)
         return
     # what was commanded in this very scan is not read back before the next
@@ -65,7 +65,7 @@ def keep_gas(scan: Scan, rig: Rig) -> None:
         return
     scan.tally[asked] = scan.now
     args = {"flow_sccm": chamber.flow_sccm}
-    scan.send(rig, rig.gas, "set_flow", args, why=f"{rig.gas} has lost its setpoint")
+    scan.send(rig, gas, "set_flow", args, why=f"{gas} has lost its setpoint")
 
 
 def _advance_gas(scan: Scan, rig: Rig, gas: str) -> None:

@@ -97,7 +97,7 @@ def advance(scan: Scan, rig: Rig) -> None:
     if chamber.safe is not None and safe.is_done(chamber) and (run is None or run.end_state is not None):
         custody.open_or_release(scan, rig, chamber.safe["cause"], chamber.run)
     if rig.gas is not None and (chamber.custody or chamber.safe):
-        custody.keep_gas(scan, rig)
+        custody.keep_gas(scan, rig, rig.gas)
     if chamber.custody is not None:
         if chamber.safe is None:
             custody.advance(scan, rig)

@@ -17,8 +17,8 @@ WAITS = pytest.mark.parametrize(
 )
 
 
-def dosing() -> Hands:
-    """20 mL of water at 1 mL/min, of which it pumps."""
+def waiting(verb: str, pump_off: str) -> Hands:
+    """It pumps 20 mL of water at 1 mL/min when a person has the run wait; what becomes of the pump's command then."""
     portion = Portion(reagent="water", unit="mL", amount=20.0, tolerance_pct=1.0)
     dose = Dispense(
         id="dose", instruments=("pump",), chamber="vessel", pump="pump", portion=portion, rate_ml_per_min=1.0,
@@ -28,6 +28,8 @@ def dosing() -> Hands:
     hands.start()
     hands.phase("dose", "pump", 60.0)
     assert hands.values["pump.pumping"] == 1.0
+    hands.outcome["pump_off"] = pump_off
+    assert hands.ask(verb)[1]
     return hands
 
 
@@ -35,9 +37,7 @@ def dosing() -> Hands:
 def test_a_pump_that_does_not_stop_is_told_until_it_does_and_a_person_is_called(
     verb: str, acts: str, state: str, again: str
 ) -> None:
-    hands = dosing()
-    hands.outcome["pump_off"] = "failed"
-    assert hands.ask(verb)[1]
+    hands = waiting(verb, "failed")
     hands.go(90.0)
     assert hands.run.state == acts
     assert len(hands.sent("pump_off")) > 5
@@ -55,9 +55,7 @@ def test_a_pump_that_does_not_stop_is_told_until_it_does_and_a_person_is_called(
 def test_a_pump_is_stopped_by_the_next_controller_when_the_first_was_killed_before_it_could(
     verb: str, acts: str, state: str, again: str
 ) -> None:
-    hands = dosing()
-    hands.outcome["pump_off"] = "never"
-    assert hands.ask(verb)[1]
+    hands = waiting(verb, "never")
     hands.outcome.clear()
     hands.state = from_json(json.loads(json.dumps(to_json(hands.state))))
     hands.scan(1.0, recovered=True)
@@ -70,8 +68,6 @@ def test_a_pump_is_stopped_by_the_next_controller_when_the_first_was_killed_befo
 def test_a_run_whose_pump_nobody_stops_is_stopped_after_two_hours(
     verb: str, acts: str, state: str, again: str
 ) -> None:
-    hands = dosing()
-    hands.outcome["pump_off"] = "failed"
-    assert hands.ask(verb)[1]
+    hands = waiting(verb, "failed")
     hands.until(lambda: hands.run.state == "STOPPING", limit("held_max") + 10.0)
     assert hands.run.reason == f"{acts} for 2 h"
